@@ -1,0 +1,50 @@
+//! Durations of module files: `<int>(ms|s|m|h)` (`config.duration-syntax`), held as microseconds.
+
+/// One second in microseconds.
+pub const SECOND: u64 = 1_000_000;
+/// One millisecond in microseconds.
+pub const MILLISECOND: u64 = 1_000;
+
+/// The longest accepted duration: 366 days. Sums of a few of them cannot overflow.
+const MAX: u64 = 366 * 24 * 3600 * SECOND;
+
+/// Reads a duration; `None` when the text is none.
+pub(crate) fn parse(text: &str) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "ms" => MILLISECOND,
+        "s" => SECOND,
+        "m" => 60 * SECOND,
+        "h" => 3600 * SECOND,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit).filter(|us| *us <= MAX)
+}
+
+/// Writes a duration for people, in the largest unit that fits without a rest.
+pub fn show(us: u64) -> String {
+    match us {
+        0 => "0s".to_owned(),
+        _ if us % (3600 * SECOND) == 0 => format!("{}h", us / (3600 * SECOND)),
+        _ if us % (60 * SECOND) == 0 => format!("{}m", us / (60 * SECOND)),
+        _ if us % SECOND == 0 => format!("{}s", us / SECOND),
+        _ => format!("{}ms", us / MILLISECOND),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, us) in [("0s", 0), ("200ms", 200_000), ("5s", 5 * SECOND), ("2m", 120 * SECOND), ("1h", 3600 * SECOND)] {
+            assert_eq!(parse(text), Some(us), "{text}");
+            assert_eq!(show(us), text);
+        }
+        for bad in ["", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5sec", "5d", "99999999999999999999s", "9999999999h"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The control socket and its connections.
+//!
+//! It owns who may connect (our own user and root), how many (64, and 16 per user), and bounded outbound queues: a peer that
+//! does not read loses event lines, and is cut off when it does not even read replies. It refuses to parse anything.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+
+use partenza_reference_core::ConnId;
+use partenza_reference_core::machine::Event;
+
+use super::token::Token;
+use crate::sys::net::{Moved, accept, receive, transmit};
+use crate::sys::poll::{Interest, Poller};
+use crate::sys::user::may_control;
+
+#[derive(Debug)]
+struct Connection {
+    socket: OwnedFd,
+    uid: u32,
+    queue: Vec<u8>,
+    sent: usize,
+    /// Event lines that found no room since the queue was last empty.
+    lost: u64,
+    /// The peer has said all it will; what is queued is still written.
+    hears_only: bool,
+    watched: Interest,
+    /// Whether it is in the list of those to be flushed at the end of the turn.
+    touched: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Control {
+    listener: Option<OwnedFd>,
+    open: HashMap<u64, Connection>,
+    next: u64,
+    touched: Vec<u64>,
+}
+
+impl Control {
+    pub(super) fn new(poller: &Poller, listener: OwnedFd) -> nix::Result<Self> {
+        poller.add(&listener, Token::Listener.encode(), Interest::READ)?;
+        Ok(Self { listener: Some(listener), open: HashMap::new(), next: 1, touched: Vec::new() })
+    }
+
+    /// Takes the connections that wait.
+    pub(super) fn accept(&mut self, poller: &Poller) {
+        for _ in 0..MOST_CONNECTIONS {
+            let Some(Ok(Some((socket, uid)))) = self.listener.as_ref().map(accept) else { return };
+            if !may_control(uid) {
+                refuse(&socket, "this user may not control the orchestrator");
+                continue;
+            }
+            let of_user = self.open.values().filter(|connection| connection.uid == uid).count();
+            if self.open.len() >= MOST_CONNECTIONS || of_user >= MOST_PER_USER {
+                refuse(&socket, "too many connections");
+                continue;
+            }
+            let number = self.next;
+            self.next += 1;
+            if poller.add(&socket, Token::Control(number).encode(), Interest::READ).is_ok() {
+                let watched = Interest::READ;
+                let (queue, sent, lost, hears_only, touched) = (Vec::new(), 0, 0, false, false);
+                let connection = Connection { socket, uid, queue, sent, lost, hears_only, watched, touched };
+                self.open.insert(number, connection);
+            }
+        }
+    }
+
+    /// Reads once.
+    pub(super) fn read(&mut self, poller: &Poller, number: u64, events: &mut impl Extend<Event>) {
+        let Some(connection) = self.open.get_mut(&number).filter(|connection| !connection.hears_only) else { return };
+        let mut buffer = [0; TURN_BYTES];
+        match receive(&connection.socket, &mut buffer) {
+            Moved::Bytes(count) => {
+                let bytes = buffer.get(..count).unwrap_or_default().to_vec();
+                events.extend([Event::ControlBytes { conn: ConnId(number), bytes }]);
+            }
+            Moved::NotNow => {}
+            Moved::Ended => {
+                connection.hears_only = true;
+                events.extend([Event::ControlClosed { conn: ConnId(number) }]);
+                self.touch(number);
+                self.flush(poller, events);
+            }
+        }
+    }
+
+    /// Queues lines that must arrive. The answer is the end of a connection that does not read.
+    pub(super) fn reply(&mut self, poller: &Poller, conn: ConnId, bytes: &[u8]) -> Option<Event> {
+        let connection = self.open.get_mut(&conn.0)?;
+        if connection.pending() + bytes.len() > REPLY_BYTES {
+            let told = connection.hears_only;
+            self.close(poller, conn.0);
+            return (!told).then_some(Event::ControlClosed { conn });
+        }
+        connection.queue.extend_from_slice(bytes);
+        self.touch(conn.0);
+        None
+    }
+
+    /// Queues an event line, or counts it as lost.
+    pub(super) fn notify(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Some(connection) = self.open.get_mut(&conn.0) else { return };
+        if connection.lost > 0 || connection.pending() + bytes.len() > NOTIFY_BYTES {
+            connection.lost += 1;
+        } else {
+            connection.queue.extend_from_slice(bytes);
+        }
+        self.touch(conn.0);
+    }
+
+    /// Closes a connection after writing what goes without waiting.
+    pub(super) fn hang_up(&mut self, poller: &Poller, conn: ConnId) -> Option<Event> {
+        let connection = self.open.get_mut(&conn.0)?;
+        connection.write();
+        let told = connection.hears_only;
+        self.close(poller, conn.0);
+        (!told).then_some(Event::ControlClosed { conn })
+    }
+
+    /// A connection whose socket has room again.
+    pub(super) fn ready_to_write(&mut self, number: u64) {
+        if self.open.contains_key(&number) {
+            self.touch(number);
+        }
+    }
+
+    /// Writes what was queued in this turn, as far as the peers take it.
+    pub(super) fn flush(&mut self, poller: &Poller, events: &mut impl Extend<Event>) {
+        for number in std::mem::take(&mut self.touched) {
+            let Some(connection) = self.open.get_mut(&number) else { continue };
+            connection.touched = false;
+            if !connection.write() || (connection.hears_only && connection.pending() == 0) {
+                let told = connection.hears_only;
+                self.close(poller, number);
+                events.extend((!told).then_some(Event::ControlClosed { conn: ConnId(number) }));
+                continue;
+            }
+            if connection.pending() == 0 && connection.lost > 0 {
+                let count = std::mem::take(&mut connection.lost);
+                events.extend([Event::ControlLost { conn: ConnId(number), count }]);
+            }
+            connection.watch(poller, number);
+        }
+    }
+
+    /// Stops listening.
+    pub(super) fn stop_listening(&mut self, poller: &Poller) {
+        if let Some(listener) = self.listener.take() {
+            poller.remove(&listener);
+        }
+    }
+
+    fn touch(&mut self, number: u64) {
+        if let Some(connection) = self.open.get_mut(&number).filter(|connection| !connection.touched) {
+            connection.touched = true;
+            self.touched.push(number);
+        }
+    }
+
+    fn close(&mut self, poller: &Poller, number: u64) {
+        if let Some(connection) = self.open.remove(&number) {
+            poller.remove(&connection.socket);
+        }
+    }
+}
+
+impl Connection {
+    fn pending(&self) -> usize {
+        self.queue.len() - self.sent
+    }
+
+    /// Writes what the socket takes. The answer is whether the peer is still there.
+    fn write(&mut self) -> bool {
+        while let Some(rest) = self.queue.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match transmit(&self.socket, rest) {
+                Moved::Bytes(count) => self.sent += count,
+                Moved::NotNow => {
+                    // Moving the rest to the front is worth it only when it is little beside what goes away.
+                    if self.sent > self.queue.len() / 2 {
+                        self.queue.drain(..self.sent);
+                        self.sent = 0;
+                    }
+                    return true;
+                }
+                Moved::Ended => return false,
+            }
+        }
+        // A large replay does not stay allocated for the rest of a long subscription.
+        self.queue = Vec::new();
+        self.sent = 0;
+        true
+    }
+
+    fn watch(&mut self, poller: &Poller, number: u64) {
+        // After the peer's end, reading would be ready for ever.
+        let wanted = Interest { read: !self.hears_only, write: self.pending() > 0 };
+        if wanted != self.watched && poller.change(&self.socket, Token::Control(number).encode(), wanted).is_ok() {
+            self.watched = wanted;
+        }
+    }
+}
+
+/// Tells a peer that is not wanted why, in one line that the socket surely takes.
+fn refuse(socket: &OwnedFd, why: &str) {
+    let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{{\"code\":-32000,\"message\":\"{why}\"}}}}\n");
+    let _ = transmit(socket, line.as_bytes());
+}
+
+const MOST_CONNECTIONS: usize = 64;
+const MOST_PER_USER: usize = 16;
+
+/// What one peer may say per turn.
+const TURN_BYTES: usize = 16 * 1024;
+
+/// Room for event lines: all that the machine retains, and some more.
+const NOTIFY_BYTES: usize = 2 * 1024 * 1024;
+
+/// Room for everything. Beyond it the peer asks and never reads.
+const REPLY_BYTES: usize = 4 * 1024 * 1024;

@@ -1,0 +1,17 @@
+//! The kernel, seen through safe functions.
+//!
+//! This folder is the only place of the program that holds `unsafe`, and the only one that makes system calls beyond
+//! plain file reads. It owns descriptors, processes, signals and clocks; it refuses to know what a module is, to decide
+//! anything, and to wait for anything except in [`poll::Poller::wait`].
+
+pub(crate) mod clock;
+pub(crate) mod dir;
+pub(crate) mod net;
+pub(crate) mod out;
+pub(crate) mod poll;
+pub(crate) mod proc;
+pub(crate) mod signal;
+pub(crate) mod spawn;
+pub(crate) mod user;
+
+pub use spawn::{Launch, Passed};

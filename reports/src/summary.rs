@@ -1,0 +1,286 @@
+//! The summary for the terminal: the verdict first, then what is red, then where the specification stands.
+//!
+//! Owns the layout. Text that a judged program had a hand in passes [`crate::text::visible`], and colours are used only
+//! when the caller says so.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::log::{CheckRecord, Outcome, Verdict};
+use crate::model::{Options, Report, Standing};
+use crate::text::{visible, wrap};
+use crate::verdict;
+
+/// How many lines of evidence a failure shows at most.
+const EVIDENCE: usize = 8;
+const WIDTH: usize = 100;
+
+/// Renders a run for people.
+#[must_use]
+pub fn summary(report: &Report, options: &Options) -> String {
+    let mut page = Page {
+        text: String::new(),
+        colour: options.colour,
+    };
+    head(&mut page, report, options);
+    let (mut red, mut excused, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    for check in &report.checks {
+        if check.outcome.is_red() && options.excused.contains_key(&check.check) {
+            excused.push(check);
+        } else if verdict::violates(check, options.strict) || verdict::leaves_open(check, options.strict) {
+            red.push(check);
+        } else if verdict::warns(check, options.strict) {
+            warnings.push(check);
+        }
+    }
+    red.sort_by_key(|check| (check.outcome != Outcome::Fail, check.check.as_str()));
+    for check in red {
+        let label = if check.outcome == Outcome::Fail {
+            ("FAIL", RED)
+        } else {
+            ("OPEN", YELLOW)
+        };
+        entry(&mut page, report, check, label, options);
+    }
+    for check in warnings {
+        entry(&mut page, report, check, ("WARN", YELLOW), options);
+    }
+    for check in excused {
+        let reason = options.excused.get(&check.check).map_or("", String::as_str);
+        page.line(&format!(
+            "{} {}  {}",
+            page.paint("KNOWN", YELLOW),
+            check.check,
+            visible(reason)
+        ));
+    }
+    table(&mut page, report);
+    reruns(&mut page, report);
+    page.text
+}
+
+const RED: Style = AnsiColor::Red.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+struct Page {
+    text: String,
+    colour: bool,
+}
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    fn paint(&self, text: &str, style: Style) -> String {
+        if self.colour {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+fn head(page: &mut Page, report: &Report, options: &Options) {
+    let run = &report.run;
+    let (word, style) = match report.verdict(options.strict) {
+        Verdict::Conformant => ("CONFORMANT", GREEN),
+        Verdict::NonConformant => ("NON-CONFORMANT", RED),
+        Verdict::Incomplete => ("INCOMPLETE", YELLOW),
+    };
+    let claims = &run.target.claims;
+    let mut who = format!(
+        "{} {}, class {}",
+        run.target.name, run.target.version, claims.class
+    );
+    for (kind, names) in [("profile", &claims.profiles), ("extension", &claims.extensions)] {
+        for name in names {
+            let _ = write!(who, ", {kind} {name}");
+        }
+    }
+    page.line(&format!(
+        "{}  {}, by edition {}",
+        page.paint(word, style),
+        visible(&who),
+        run.spec.edition
+    ));
+    let counts = verdict::counts(&report.checks);
+    let parts: Vec<_> = Outcome::ALL
+        .iter()
+        .filter_map(|o| counts.get(o).map(|count| format!("{count} {}", phrase(*o))))
+        .collect();
+    let seconds = report
+        .end
+        .as_ref()
+        .map(|end| format!(", {:.1} s", end.duration_us as f64 / 1e6));
+    let checks = if parts.is_empty() {
+        "no check".to_owned()
+    } else {
+        parts.join(", ")
+    };
+    page.line(&format!(
+        "{checks}; seed {}{}",
+        run.seed,
+        seconds.unwrap_or_default()
+    ));
+    if !run.selection.filter.is_empty() {
+        let filters = visible(&run.selection.filter.join(", "));
+        page.line(&format!(
+            "Only the selection {filters} was judged; the verdict says nothing about the rest."
+        ));
+    }
+    if !report.checks.iter().any(|check| check.outcome.is_executed()) {
+        page.line("No check was executed, so nothing is known about the target.");
+    }
+    if report.end.is_none() {
+        page.line("The log ends before the run did.");
+    }
+    page.line("");
+}
+
+fn phrase(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "passed",
+        Outcome::Fail => "failed",
+        Outcome::PrerequisiteFailed => "without their prerequisite",
+        Outcome::Blocked => "blocked by their control",
+        Outcome::Environment => "stopped by the machine",
+        Outcome::HarnessError => "lost by the harness",
+        Outcome::NotClaimed => "not claimed",
+        Outcome::NotApplicable => "not applicable",
+        Outcome::Filtered => "filtered out",
+    }
+}
+
+fn entry(page: &mut Page, report: &Report, check: &CheckRecord, label: (&str, Style), options: &Options) {
+    let blame = check
+        .blame
+        .map(|blame| format!("  blame: {blame}"))
+        .unwrap_or_default();
+    let kind = if check.outcome == Outcome::Fail {
+        String::new()
+    } else {
+        format!("  {}", check.outcome)
+    };
+    page.line(&format!(
+        "{} {}{kind}{blame}",
+        page.paint(label.0, label.1),
+        check.check
+    ));
+    for id in &check.requirements {
+        match report.requirement(id) {
+            Some(requirement) => {
+                page.line(&format!(
+                    "  {id} ({}, {})",
+                    requirement.level, requirement.chapter
+                ));
+                for line in wrap(&requirement.sentence, WIDTH - 4) {
+                    page.line(&format!("    {line}"));
+                }
+            }
+            None => page.line(&format!("  {id}")),
+        }
+    }
+    let fields = [
+        ("expected", &check.expected, GREEN),
+        ("received", &check.actual, RED),
+        ("detail  ", &check.detail, DIM),
+    ];
+    for (name, text, style) in fields {
+        if let Some(text) = text {
+            page.line(&format!("  {} {}", page.paint(name, style), visible(text)));
+        }
+    }
+    if check.attempts > 1 {
+        page.line(
+            "  It missed a deadline beside other cases and was run again alone; this is the second result.",
+        );
+    }
+    let evidence: Vec<_> = report
+        .transcript(&check.case, &check.evidence)
+        .into_iter()
+        .filter(|line| line.starts_with('>'))
+        .collect();
+    for line in evidence.iter().take(EVIDENCE) {
+        page.line(&format!("  {}", visible(line)));
+    }
+    if evidence.len() > EVIDENCE {
+        page.line(&format!(
+            "  ... and {} more lines in the event log",
+            evidence.len() - EVIDENCE
+        ));
+    }
+    if let Some(rerun) = &options.rerun {
+        // A monitor watches every case; alone it is seen in the case in which it was red.
+        let filter = if check.suite() == "monitor" {
+            &check.case
+        } else {
+            &check.check
+        };
+        page.line(&format!("  alone    {} --filter {filter}", visible(rerun)));
+    }
+    page.line("");
+}
+
+fn table(page: &mut Page, report: &Report) {
+    if report.requirements.is_empty() {
+        return;
+    }
+    type Ids<'a> = BTreeMap<Standing, Vec<&'a str>>;
+    let mut sections: BTreeMap<(u32, u32), (&str, Ids<'_>)> = BTreeMap::new();
+    for requirement in &report.requirements {
+        let (chapter, section) = requirement
+            .chapter
+            .split_once('.')
+            .unwrap_or((&requirement.chapter, "0"));
+        let key = (
+            chapter.parse().unwrap_or(u32::MAX),
+            section.parse().unwrap_or(u32::MAX),
+        );
+        let entry = sections
+            .entry(key)
+            .or_insert_with(|| (requirement.chapter.as_str(), BTreeMap::new()));
+        entry
+            .1
+            .entry(report.standing(requirement))
+            .or_default()
+            .push(&requirement.id);
+    }
+    let heads = Standing::ALL
+        .map(|standing| format!("{:>12}", standing.as_str()))
+        .concat();
+    page.line(&page.paint(&format!("Section{heads}"), DIM));
+    for (name, standings) in sections.values() {
+        let cell = |standing| match standings.get(&standing).map_or(0, Vec::len) {
+            0 => format!("{:>12}", "."),
+            count => format!("{count:>12}"),
+        };
+        page.line(&format!("{name:<7}{}", Standing::ALL.map(cell).concat()));
+        for (standing, style) in [(Standing::Violated, RED), (Standing::Open, YELLOW)] {
+            for id in standings.get(&standing).into_iter().flatten() {
+                page.line(&format!("        {} {id}", page.paint(standing.as_str(), style)));
+            }
+        }
+    }
+}
+
+fn reruns(page: &mut Page, report: &Report) {
+    let again: Vec<_> = report
+        .checks
+        .iter()
+        .filter(|check| check.attempts > 1 && !check.outcome.is_red())
+        .collect();
+    if again.is_empty() {
+        return;
+    }
+    page.line("");
+    page.line("Missed a deadline beside other cases, and passed when run again alone:");
+    for check in again {
+        page.line(&format!("  {}", check.check));
+    }
+}
