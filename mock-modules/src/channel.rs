@@ -202,13 +202,31 @@ mod tests {
 
     #[test]
     fn commands_and_events_have_the_published_shape() {
-        let command = Command { id: 7, order: Order::Tx { hex: "0a".to_owned(), bytewise: false } };
-        assert_eq!(to_line(&command), b"{\"id\":7,\"command\":\"tx\",\"hex\":\"0a\"}\n");
-        assert_eq!(serde_json::from_slice::<Command>(&to_line(&command)).unwrap(), command);
+        let command = Command {
+            id: 7,
+            order: Order::Tx {
+                hex: "0a".to_owned(),
+                bytewise: false,
+            },
+        };
+        assert_eq!(
+            to_line(&command),
+            b"{\"id\":7,\"command\":\"tx\",\"hex\":\"0a\"}\n"
+        );
+        assert_eq!(
+            serde_json::from_slice::<Command>(&to_line(&command)).unwrap(),
+            command
+        );
         let fork: Command =
-            serde_json::from_str(r#"{"id":1,"command":"fork","count":2,"ignore":["TERM"],"session":"new"}"#).unwrap();
-        let Order::Fork(spec) = &fork.order else { panic!("{fork:?}") };
-        assert_eq!((spec.count, spec.session, spec.wire), (2, SessionOf::New, Inherited::Close));
+            serde_json::from_str(r#"{"id":1,"command":"fork","count":2,"ignore":["TERM"],"session":"new"}"#)
+                .unwrap();
+        let Order::Fork(spec) = &fork.order else {
+            panic!("{fork:?}")
+        };
+        assert_eq!(
+            (spec.count, spec.session, spec.wire),
+            (2, SessionOf::New, Inherited::Close)
+        );
         let hang: Command = serde_json::from_str(r#"{"id":2,"command":"hang"}"#).unwrap();
         assert_eq!(hang.order, Order::Hang);
         let done = PuppetEvent::Done { id: 7, error: None };

@@ -123,7 +123,6 @@ macro_rules! point {
         }
     };
 }
-pub(crate) use point;
 
 point! {
     /// What goes wrong before the handshake.
@@ -362,10 +361,12 @@ impl Deviations {
             ready: self.ready.clone().filter(|point| point.applies(generation)),
             health: self.health.clone().filter(|point| point.applies(generation)),
             shutdown: self.shutdown.clone().filter(|point| point.applies(generation)),
-            signals: self
-                .signals
-                .clone()
-                .filter(|point| point.generations.as_ref().is_none_or(|list| list.contains(&generation))),
+            signals: self.signals.clone().filter(|point| {
+                point
+                    .generations
+                    .as_ref()
+                    .is_none_or(|list| list.contains(&generation))
+            }),
         }
     }
 

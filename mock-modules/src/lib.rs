@@ -8,7 +8,13 @@
 //!
 //! This crate sends what a script says and notes what came back; it never judges. It shares nothing with the reference.
 #![deny(unsafe_code)]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that cannot go on should stop at that very line"))]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that cannot go on should stop at that very line"
+    )
+)]
 
 pub mod catalogue;
 pub mod channel;

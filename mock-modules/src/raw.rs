@@ -3,7 +3,10 @@
 //! Everything here is a thin, safe function over something the standard library does not offer: what the process was
 //! given before the runtime changed it, a descriptor known only by its number, a fork, a signal's disposition, and a
 //! session of its own for a child. Each block says why it is sound.
-#![allow(unsafe_code, reason = "these calls exist in no safe form; the rest of the crate denies unsafe code")]
+#![allow(
+    unsafe_code,
+    reason = "these calls exist in no safe form; the rest of the crate denies unsafe code"
+)]
 
 use std::{
     fs, io,
@@ -20,7 +23,7 @@ use nix::{
     libc,
     sys::{
         signal::{SigHandler, Signal, signal},
-        socket::{SockType, getsockname, getsockopt, sockopt, SockaddrStorage, SockaddrLike, AddressFamily},
+        socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, getsockname, getsockopt, sockopt},
     },
     unistd::{ForkResult, fork as nix_fork, setsid},
 };
@@ -71,7 +74,11 @@ pub(crate) fn adopt(fd: i32) -> io::Result<OwnedFd> {
     // The contract allows numbers up to 9 only, so that a byte with an offset of 3 nearly holds them all.
     let bit = match fd {
         3..=9 => 1_u8 << (fd - 3),
-        _ => return Err(io::Error::other(format!("descriptor {fd} is not in the range 3 to 9"))),
+        _ => {
+            return Err(io::Error::other(format!(
+                "descriptor {fd} is not in the range 3 to 9"
+            )));
+        }
     };
     // SAFETY: F_GETFD only asks about a number; it is defined for descriptors that are not open.
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1 {
@@ -126,7 +133,11 @@ pub(crate) fn fork() -> io::Result<Option<i32>> {
 
 /// Ignores a signal, or gives it back its default action.
 pub(crate) fn set_ignored(which: Signal, ignored: bool) -> Result<(), Errno> {
-    let action = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+    let action = if ignored {
+        SigHandler::SigIgn
+    } else {
+        SigHandler::SigDfl
+    };
     // SAFETY: neither action is a function, so that nothing of this program can run in the context of a signal. The
     // puppet installs no other handler whose loss could matter.
     unsafe { signal(which, action) }.map(drop)

@@ -17,7 +17,11 @@ pub(super) struct Flood {
 
 impl Flood {
     pub(super) fn new(id: u64, bytes: u64) -> Self {
-        Self { id, left: bytes, column: 0 }
+        Self {
+            id,
+            left: bytes,
+            column: 0,
+        }
     }
 
     /// Writes what fits. When all is written or writing failed, gives back the id to acknowledge.
@@ -31,7 +35,13 @@ impl Flood {
                 Err(error) => return Some((self.id, Some(error.to_string()))),
             }
             let size = usize::try_from(self.left).unwrap_or(PIECE).min(PIECE);
-            let piece: Vec<u8> = TEXT.iter().copied().cycle().skip(self.column).take(size).collect();
+            let piece: Vec<u8> = TEXT
+                .iter()
+                .copied()
+                .cycle()
+                .skip(self.column)
+                .take(size)
+                .collect();
             match nix::unistd::write(&stdout, &piece) {
                 Ok(count) => {
                     self.left -= count as u64;

@@ -63,7 +63,11 @@ fn live(spec: &ForkSpec, of: &mut Belongings<'_>, parent: i32, mut tell: io::Pip
         raw::set_ignored(signal, spec.ignore.iter().any(|name| name.as_nix() == signal))?;
     }
     SigSet::all().thread_unblock()?;
-    let hello = PuppetEvent::ForkHello { name: of.name.to_owned(), pid: getpid().as_raw(), parent };
+    let hello = PuppetEvent::ForkHello {
+        name: of.name.to_owned(),
+        pid: getpid().as_raw(),
+        parent,
+    };
     of.channel.write_all(&to_line(&hello))?;
     tell.write_all(b".")?;
     drop(tell);

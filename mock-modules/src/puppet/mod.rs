@@ -29,8 +29,8 @@ use partenza_probe::{frame::LineSplitter, mac};
 
 pub use self::snapshot::{RuntimeDir, Snapshot};
 use self::{
-    signals::{Reaction, Reactions},
     flood::Flood,
+    signals::{Reaction, Reactions},
     wire::Wire,
 };
 use crate::{
@@ -82,7 +82,10 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(PathBuf, Stri
             _ => {}
         }
     }
-    Ok((channel.ok_or("--channel PATH is missing")?, name.ok_or("--name NAME is missing")?))
+    Ok((
+        channel.ok_or("--channel PATH is missing")?,
+        name.ok_or("--name NAME is missing")?,
+    ))
 }
 
 /// The process between its hello and its end.
@@ -200,7 +203,10 @@ impl Puppet {
             .enumerate()
             .filter_map(|(index, (fd, flags))| fd.filter(|_| !flags.is_empty()).map(|fd| (index, fd, flags)))
             .collect();
-        let mut fds: Vec<PollFd<'_>> = wanted.iter().map(|(_, fd, flags)| PollFd::new(*fd, *flags)).collect();
+        let mut fds: Vec<PollFd<'_>> = wanted
+            .iter()
+            .map(|(_, fd, flags)| PollFd::new(*fd, *flags))
+            .collect();
         match poll(&mut fds, self.timeout()) {
             Err(nix::errno::Errno::EINTR) => return Ok(Ready::default()),
             other => other?,
@@ -210,7 +216,8 @@ impl Puppet {
             let events = found.revents().unwrap_or(none);
             let ended = events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL);
             let readable = flags.contains(PollFlags::POLLIN) && (ended || events.contains(PollFlags::POLLIN));
-            let writable = flags.contains(PollFlags::POLLOUT) && (ended || events.contains(PollFlags::POLLOUT));
+            let writable =
+                flags.contains(PollFlags::POLLOUT) && (ended || events.contains(PollFlags::POLLOUT));
             match index {
                 0 => ready.channel = readable,
                 1 => ready.signal = readable,
@@ -223,7 +230,10 @@ impl Puppet {
     }
 
     fn timeout(&self) -> PollTimeout {
-        let ends = [self.key_deadline.filter(|_| !self.hung), self.exiting.map(|(until, ..)| until)];
+        let ends = [
+            self.key_deadline.filter(|_| !self.hung),
+            self.exiting.map(|(until, ..)| until),
+        ];
         ends.into_iter().flatten().min().map_or(PollTimeout::NONE, |end| {
             // One more millisecond, so that the end has passed when poll returns.
             let left = end.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
@@ -239,7 +249,9 @@ impl Puppet {
             match serde_json::from_slice::<Command>(&line.raw) {
                 Ok(command) => self.obey(command)?,
                 Err(error) => {
-                    self.report(&PuppetEvent::Trouble { detail: format!("a command that is none: {error}") })?;
+                    self.report(&PuppetEvent::Trouble {
+                        detail: format!("a command that is none: {error}"),
+                    })?;
                 }
             }
         }
@@ -261,12 +273,16 @@ impl Puppet {
             }
             _ if self.hung => Err("the puppet hangs, as it was told to".to_owned()),
             Order::Tx { hex, bytewise } => {
-                let Some(bytes) = mac::unhex(&hex) else { return self.done(id, Some("not hexadecimal".to_owned())) };
+                let Some(bytes) = mac::unhex(&hex) else {
+                    return self.done(id, Some("not hexadecimal".to_owned()));
+                };
                 self.wire.queue(id, bytes, 1, bytewise);
                 return self.pump_wire();
             }
             Order::FloodWire { hex, count } => {
-                let Some(bytes) = mac::unhex(&hex) else { return self.done(id, Some("not hexadecimal".to_owned())) };
+                let Some(bytes) = mac::unhex(&hex) else {
+                    return self.done(id, Some("not hexadecimal".to_owned()));
+                };
                 self.wire.queue(id, bytes, count, false);
                 return self.pump_wire();
             }
@@ -277,7 +293,10 @@ impl Puppet {
             Order::ReadKey => {
                 self.key_wanted = self.key.is_some();
                 self.key_deadline = self.key.as_ref().map(|_| Instant::now() + KEY_PATIENCE);
-                self.key.as_ref().map(drop).ok_or_else(|| "there is no secret pipe to read".to_owned())
+                self.key
+                    .as_ref()
+                    .map(drop)
+                    .ok_or_else(|| "there is no secret pipe to read".to_owned())
             }
             Order::StartReading => self.wire.set_reading(true),
             Order::StopReading => self.wire.set_reading(false),
@@ -319,7 +338,9 @@ impl Puppet {
 
     fn take_signals(&mut self) -> io::Result<()> {
         while let Some((signal, reaction)) = self.reactions.next()? {
-            self.report(&PuppetEvent::Signal { name: signal.short().to_owned() })?;
+            self.report(&PuppetEvent::Signal {
+                name: signal.short().to_owned(),
+            })?;
             match reaction {
                 Reaction::Ignore => {}
                 Reaction::Exit(code) => std::process::exit(code),
@@ -345,7 +366,10 @@ impl Puppet {
             self.key_deadline = None;
         }
         if eof || late {
-            self.report(&PuppetEvent::Key { hex: mac::hex(&self.key_bytes), eof })?;
+            self.report(&PuppetEvent::Key {
+                hex: mac::hex(&self.key_bytes),
+                eof,
+            })?;
         }
         Ok(())
     }
@@ -358,7 +382,9 @@ impl Puppet {
     }
 
     fn pump_flood(&mut self) -> io::Result<()> {
-        let Some(flood) = &mut self.flood else { return Ok(()) };
+        let Some(flood) = &mut self.flood else {
+            return Ok(());
+        };
         if let Some((id, error)) = flood.write() {
             self.flood = None;
             self.done(id, error)?;
@@ -391,6 +417,8 @@ struct Ready {
 
 fn inherited(variable: &str) -> Result<OwnedFd, String> {
     let value = std::env::var(variable).map_err(|_| format!("{variable} is not set"))?;
-    let fd = value.parse().map_err(|_| format!("{variable} is `{}`, not a number", value.escape_debug()))?;
+    let fd = value
+        .parse()
+        .map_err(|_| format!("{variable} is `{}`, not a number", value.escape_debug()))?;
     raw::adopt(fd).map_err(|error| format!("{variable} is {fd}: {error}"))
 }

@@ -69,7 +69,9 @@ impl Reactions {
 
     /// The next signal that has arrived.
     pub(super) fn next(&mut self) -> io::Result<Option<(SignalName, Reaction)>> {
-        let Some(info) = self.descriptor.read_signal()? else { return Ok(None) };
+        let Some(info) = self.descriptor.read_signal()? else {
+            return Ok(None);
+        };
         let number = i32::try_from(info.ssi_signo).unwrap_or(0);
         let reaction = self.table.get(&number).copied().unwrap_or(Reaction::Ignore);
         Ok(SignalName::from_number(number).map(|name| (name, reaction)))

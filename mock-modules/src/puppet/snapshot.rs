@@ -72,11 +72,20 @@ impl Snapshot {
         let fds = open_files(pid);
         let kind = |fd: i32| kind_of(fd, &fds);
         Self {
-            argv: env::args_os().map(|text| text.to_string_lossy().into_owned()).collect(),
-            env: env::vars_os()
-                .map(|(key, value)| (key.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            argv: env::args_os()
+                .map(|text| text.to_string_lossy().into_owned())
                 .collect(),
-            cwd: env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+            env: env::vars_os()
+                .map(|(key, value)| {
+                    (
+                        key.to_string_lossy().into_owned(),
+                        value.to_string_lossy().into_owned(),
+                    )
+                })
+                .collect(),
+            cwd: env::current_dir()
+                .map(|path| path.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             umask: status.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default(),
             pid,
             ppid: stat.as_ref().map_or(0, |stat| stat.ppid),
@@ -97,7 +106,9 @@ impl Snapshot {
 
 impl RuntimeDir {
     fn look() -> Self {
-        let Some(path) = env::var_os("PARTENZA_RUNTIME_DIR") else { return Self::default() };
+        let Some(path) = env::var_os("PARTENZA_RUNTIME_DIR") else {
+            return Self::default();
+        };
         let found = fs::metadata(&path).ok().filter(fs::Metadata::is_dir);
         Self {
             path: Some(path.to_string_lossy().into_owned()),

@@ -36,7 +36,11 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(fd: Option<OwnedFd>) -> Self {
-        Self { fd, reading: false, queue: VecDeque::new() }
+        Self {
+            fd,
+            reading: false,
+            queue: VecDeque::new(),
+        }
     }
 
     pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -61,7 +65,13 @@ impl Wire {
     }
 
     pub(super) fn queue(&mut self, id: u64, bytes: Vec<u8>, rounds: u64, bytewise: bool) {
-        self.queue.push_back(Outgoing { id, bytes, position: 0, rounds, bytewise });
+        self.queue.push_back(Outgoing {
+            id,
+            bytes,
+            position: 0,
+            rounds,
+            bytewise,
+        });
     }
 
     /// Reads once. Only called when there is something to read, so that it does not block.
@@ -73,7 +83,9 @@ impl Wire {
                 self.reading = false;
                 Some(PuppetEvent::Eof)
             }
-            Ok(count) => Some(PuppetEvent::Rx { hex: mac::hex(&buffer[..count]) }),
+            Ok(count) => Some(PuppetEvent::Rx {
+                hex: mac::hex(&buffer[..count]),
+            }),
             Err(Errno::EAGAIN | Errno::EINTR) => None,
             // A peer that died with unread bytes resets the connection. For the module it is the end all the same.
             Err(Errno::ECONNRESET) => {
@@ -82,7 +94,9 @@ impl Wire {
             }
             Err(error) => {
                 self.reading = false;
-                Some(PuppetEvent::Trouble { detail: format!("the wire cannot be read: {error}") })
+                Some(PuppetEvent::Trouble {
+                    detail: format!("the wire cannot be read: {error}"),
+                })
             }
         }
     }
@@ -105,7 +119,11 @@ impl Wire {
             if written >= TURN {
                 break;
             }
-            let end = if front.bytewise { front.position + 1 } else { front.bytes.len() };
+            let end = if front.bytewise {
+                front.position + 1
+            } else {
+                front.bytes.len()
+            };
             match write_some(fd, &front.bytes[front.position..end]) {
                 Ok(count) => {
                     written += count;
@@ -130,14 +148,21 @@ impl Wire {
     pub(super) fn close(&mut self) -> Vec<Acknowledgement> {
         self.fd = None;
         self.reading = false;
-        self.queue.drain(..).map(|left| (left.id, Some("the wire was closed first".to_owned()))).collect()
+        self.queue
+            .drain(..)
+            .map(|left| (left.id, Some("the wire was closed first".to_owned())))
+            .collect()
     }
 }
 
 /// Never blocks on a socket. An orchestrator that hands over something else gets plain writes; that it does so is for
 /// the snapshot to show.
 fn write_some(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    match send(fd.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+    match send(
+        fd.as_raw_fd(),
+        bytes,
+        MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
+    ) {
         Err(Errno::ENOTSOCK) => nix::unistd::write(fd, &bytes[..bytes.len().min(4096)]),
         other => other,
     }
