@@ -18,7 +18,11 @@ fn main() {
         println!("cargo::rerun-if-changed={}", file.display());
         let name = file.file_name().expect("a file").to_string_lossy().into_owned();
         let path = file.canonicalize().expect("a path");
-        table.push_str(&format!("    ({:?}, include_str!({:?})),\n", format!("suites/{name}"), path.display()));
+        table.push_str(&format!(
+            "    ({:?}, include_str!({:?})),\n",
+            format!("suites/{name}"),
+            path.display()
+        ));
     }
     table.push_str("];\n");
     let out = env::var("OUT_DIR").expect("cargo sets it");

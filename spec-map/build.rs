@@ -16,7 +16,7 @@ fn main() -> io::Result<()> {
     for entry in fs::read_dir(&here)? {
         let path = entry?.path();
         let name = name_of(&path);
-        if name.starts_with("map") && name.ends_with(".yaml") {
+        if (name.starts_with("map") || name == "monitors.yaml") && name.ends_with(".yaml") {
             files.push((format!("spec-map/{name}"), path));
         }
     }

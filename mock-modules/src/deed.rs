@@ -26,6 +26,10 @@ pub enum Deed {
     Send(Value),
     /// Send these bytes as they stand.
     SendRaw(String),
+    /// Send the bytes that these hexadecimal digits stand for, for what is not even UTF-8.
+    SendHex(String),
+    /// Send one `log` notification whose line, LF included, is this many bytes long.
+    LongLog(u64),
     /// Fork.
     Fork(ForkSpec),
     /// Ignore these signals from now on.
@@ -34,6 +38,8 @@ pub enum Deed {
     FloodStdout(u64),
     /// Send this many `log` notifications.
     FloodWire(u64),
+    /// Send this many requests of a method that nobody knows.
+    FloodRequests(u64),
     /// Return to the contract at these points.
     Leave(Vec<Point>),
     /// Deviate from the contract at these points from now on.
@@ -64,10 +70,13 @@ struct Keys {
     signal: Option<SignalName>,
     send: Option<Value>,
     send_raw: Option<String>,
+    send_hex: Option<String>,
+    long_log: Option<u64>,
     fork: Option<ForkSpec>,
     ignore: Option<Vec<SignalName>>,
     flood_stdout: Option<u64>,
     flood_wire: Option<u64>,
+    flood_requests: Option<u64>,
     leave: Option<Vec<Point>>,
     take: Option<Deviations>,
 }
@@ -92,10 +101,13 @@ impl TryFrom<Keys> for Deed {
             keys.signal.map(Self::Signal),
             keys.send.map(Self::Send),
             keys.send_raw.map(Self::SendRaw),
+            keys.send_hex.map(Self::SendHex),
+            keys.long_log.map(Self::LongLog),
             keys.fork.map(Self::Fork),
             keys.ignore.map(Self::Ignore),
             keys.flood_stdout.map(Self::FloodStdout),
             keys.flood_wire.map(Self::FloodWire),
+            keys.flood_requests.map(Self::FloodRequests),
             keys.leave.map(Self::Leave),
             keys.take.map(|deviations| Self::Take(Box::new(deviations))),
         ];
@@ -129,5 +141,36 @@ impl<'de> Deserialize<'de> for Deed {
         }
 
         source.deserialize_any(WordOrMap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Deed, String> {
+        serde_yaml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn deeds_are_words_or_maps_with_one_key() {
+        assert_eq!(read("stop-reading"), Ok(Deed::StopReading));
+        assert_eq!(read("{exit: 3}"), Ok(Deed::Exit(3)));
+        assert_eq!(read("{send-raw: \"a\\n\"}"), Ok(Deed::SendRaw("a\n".to_owned())));
+        assert_eq!(
+            read("{leave: [ready, health]}"),
+            Ok(Deed::Leave(vec![Point::Ready, Point::Health]))
+        );
+        assert!(matches!(read("{take: {health: degraded}}"), Ok(Deed::Take(_))));
+        assert!(matches!(read("{fork: {}}"), Ok(Deed::Fork(spec)) if spec.count == 1));
+        for (text, expected) in [
+            ("stop-raeding", "unknown variant `stop-raeding`"),
+            ("{exti: 3}", "unknown field `exti`"),
+            ("{}", "nothing to do"),
+            ("{exit: 3, signal: KILL}", "one step for each"),
+        ] {
+            let complaint = read(text).unwrap_err();
+            assert!(complaint.contains(expected), "{text}: {complaint}");
+        }
     }
 }

@@ -305,11 +305,40 @@ point! {
         raw: Option<String>,
         /// Answers honestly so many times first.
         after: Option<u32>,
+        /// How each check is answered, one after the other; honestly when the list has come to its end.
+        replies: Option<Vec<HealthReply>>,
         /// Waits before it answers.
         #[serde(deserialize_with = "duration::deserialize_option")]
         delay: Option<Duration>,
     }
-    one_of [raw] also [delay]
+    one_of [raw, replies] also [delay]
+}
+
+/// One answer of a list of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthReply {
+    /// As the contract says.
+    Honest,
+    /// See [`HealthWord::Degraded`].
+    Degraded,
+    /// See [`HealthWord::Error`].
+    Error,
+    /// See [`HealthWord::Silence`].
+    Silence,
+}
+
+impl HealthReply {
+    /// The deviation that the reply is, unless it is none.
+    #[must_use]
+    pub fn word(self) -> Option<HealthWord> {
+        match self {
+            Self::Honest => None,
+            Self::Degraded => Some(HealthWord::Degraded),
+            Self::Error => Some(HealthWord::Error),
+            Self::Silence => Some(HealthWord::Silence),
+        }
+    }
 }
 
 point! {
@@ -398,5 +427,83 @@ impl Deviations {
         self.health = other.health.or(self.health.take());
         self.shutdown = other.shutdown.or(self.shutdown.take());
         self.signals = other.signals.or(self.signals.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Deviations, String> {
+        serde_yaml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_word_and_a_map_with_does_are_the_same() {
+        let word = read("hello: silence").unwrap();
+        assert_eq!(word.hello.as_ref().unwrap().does, Some(HelloWord::Silence));
+        assert_eq!(word, read("hello: {does: silence}").unwrap());
+        assert!(read("{}").unwrap().is_none() && !word.is_none());
+    }
+
+    #[test]
+    fn wrong_names_are_refused_where_they_stand() {
+        for (text, expected) in [
+            ("helo: silence", "unknown field `helo`"),
+            (
+                "hello: sielnce",
+                "unknown variant `sielnce`, expected one of `silence`",
+            ),
+            ("hello:\n  delya: 3s\n", "unknown field `delya`"),
+            (
+                "launch: {exit: 1, signal: KILL}",
+                "two deviations that exclude each other",
+            ),
+            ("prove: {does: silence, mac: random}", "exclude each other"),
+            ("prove: {}", "names no deviation"),
+            ("prove: {generations: [1]}", "names no deviation"),
+            ("ready: {delay: 3}", "duration"),
+            ("launch: {ignore: [TREM]}", "`TREM` is not the name of a signal"),
+            ("launch: {fork: {cuont: 2}}", "unknown field `cuont`"),
+            ("hello: 3", "one word or a map"),
+        ] {
+            let complaint = read(text).unwrap_err();
+            assert!(complaint.contains(expected), "{text}: {complaint}");
+        }
+        assert!(
+            read("hello:\n  delya: 3s\n")
+                .unwrap_err()
+                .ends_with("at line 2 column 3")
+        );
+    }
+
+    #[test]
+    fn a_deviation_can_be_limited_to_generations() {
+        let all =
+            read("prove: {mac: random, generations: [1, 3]}\nsignals: {ignore: [TERM], generations: [2]}")
+                .unwrap();
+        assert!(all.in_generation(1).prove.is_some() && all.in_generation(1).signals.is_none());
+        assert!(all.in_generation(2).prove.is_none() && all.in_generation(2).signals.is_some());
+        assert!(all.in_generation(4).is_none());
+    }
+
+    #[test]
+    fn points_can_be_left_and_taken() {
+        let mut deviations = read("hello: silence\nhealth: error").unwrap();
+        deviations.leave(Point::Hello);
+        deviations.take(read("health: degraded\nready: never").unwrap());
+        assert_eq!(deviations, read("health: degraded\nready: never").unwrap());
+        for point in [
+            Point::Launch,
+            Point::Hello,
+            Point::Prove,
+            Point::Ready,
+            Point::Health,
+            Point::Shutdown,
+            Point::Signals,
+        ] {
+            deviations.leave(point);
+        }
+        assert!(deviations.is_none());
     }
 }

@@ -145,7 +145,20 @@ pub(crate) fn set_ignored(which: Signal, ignored: bool) -> Result<(), Errno> {
 
 /// See [`crate::own_session`].
 pub(crate) fn own_session(command: &mut Command) -> &mut Command {
-    // SAFETY: the closure runs in the forked child before exec. It makes one system call, allocates nothing and takes
-    // no lock.
-    unsafe { command.pre_exec(|| setsid().map(drop).map_err(io::Error::from)) }
+    let clean = || {
+        setsid()?;
+        for number in 1..32 {
+            // KILL and STOP cannot be set, and need not be: an error here means nothing.
+            // SAFETY: the default action is not a function of this program.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+        let (first, last, flags) = (3 as libc::c_uint, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        // SAFETY: the call only marks descriptors of this process, which is about to be replaced. A kernel without it
+        // refuses, and the descriptors stay as the harness found them.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+        Ok(())
+    };
+    // SAFETY: the closure runs in the forked child before exec. It makes system calls, allocates nothing and takes no
+    // lock.
+    unsafe { command.pre_exec(clean) }
 }

@@ -13,23 +13,37 @@ use crate::interpose::Interpose;
 use crate::kernel::Kernel;
 
 /// Runs the machine to its end and returns the exit status that it asked for.
-pub(crate) fn run(machine: &mut Machine, kernel: &mut Kernel, interpose: &mut impl Interpose) -> Result<i32, Errno> {
+pub(crate) fn run(
+    machine: &mut Machine,
+    kernel: &mut Kernel,
+    interpose: &mut impl Interpose,
+) -> Result<i32, Errno> {
     feed(machine, kernel, interpose, Event::Boot);
     loop {
-        feed_raised(machine, kernel, interpose);
+        for _ in 0..LAUNCHES_PER_TURN {
+            feed_raised(machine, kernel, interpose);
+            kernel.launch_next(interpose);
+        }
+        // What is written to peers can itself be news, for instance that a slow one has caught up.
+        while kernel.has_raised() {
+            feed_raised(machine, kernel, interpose);
+            kernel.end_turn();
+        }
         kernel.end_turn();
-        feed_raised(machine, kernel, interpose);
         if let Some(code) = kernel.exit_code() {
             return Ok(interpose.exit(code));
-        }
-        for _ in 0..LAUNCHES_PER_TURN {
-            kernel.launch_next(interpose);
-            feed_raised(machine, kernel, interpose);
         }
         let deadline = if kernel.has_waiting_launches() {
             Some(0)
         } else {
-            [machine.next_deadline(), kernel.next_deadline(), interpose.deadline()].into_iter().flatten().min()
+            [
+                machine.next_deadline(),
+                kernel.next_deadline(),
+                interpose.deadline(),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
         };
         kernel.wait(deadline, interpose)?;
         feed_raised(machine, kernel, interpose);

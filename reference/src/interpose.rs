@@ -6,7 +6,7 @@
 
 use partenza_reference_core::ModuleId;
 use partenza_reference_core::machine::{Effect, Event, LaunchSpec};
-use partenza_reference_core::manifest::Diagnostic;
+use partenza_reference_core::manifest::{Diagnostic, Loaded};
 
 use crate::kernel::Kernel;
 use crate::sys::Launch;
@@ -15,6 +15,11 @@ use crate::sys::Launch;
 ///
 /// The methods get the [`Kernel`] itself and can thus do anything that an effect can, at any time, also unasked.
 pub trait Interpose {
+    /// What loading has made of the module directory, before anybody looks at it. Both `check` and `run` ask.
+    fn loaded(&mut self, loaded: &mut Loaded) {
+        let _ = loaded;
+    }
+
     /// The problems that loading found, before anybody looks at them. Both `check` and `run` ask.
     fn diagnostics(&mut self, found: &mut Vec<Diagnostic>) {
         let _ = found;
@@ -61,6 +66,11 @@ pub trait Interpose {
     /// Called when the deadline has come.
     fn tick(&mut self, now: u64, kernel: &mut Kernel) {
         let _ = (now, kernel);
+    }
+
+    /// Whether processes that are left at the end are ended.
+    fn sweeps(&mut self) -> bool {
+        true
     }
 
     /// Whether the socket and the files of the runtime directory are removed at the end.

@@ -16,6 +16,11 @@
 //!
 //! [`Interpose`] stands between machine and kernel. The program `partenza` puts [`Direct`] there, which changes nothing.
 
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")
+)]
+
 pub mod cli;
 pub mod event_loop;
 pub mod interpose;

@@ -30,6 +30,12 @@ pub fn json(report: &Report, options: &Options) -> Value {
         "jobs": run.jobs,
         "started_at": run.started_at,
         "duration_us": report.end.as_ref().map(|end| end.duration_us),
+        "overhead": report.overhead(),
+        "cases": report.cases.values().map(|case| json!({
+            "id": case.case,
+            "duration_us": case.duration_us,
+            "necessary_wait_us": case.necessary_wait_us,
+        })).collect::<Vec<_>>(),
         "machine": run.machine,
         "digests": run.digests,
         "counts": counts,

@@ -131,7 +131,9 @@ impl Report {
             }
             let record: Record =
                 serde_json::from_str(&text).map_err(|source| ReadError::Record { line, source })?;
-            report.take(record, line)?;
+            report
+                .push(record)
+                .map_err(|message| ReadError::Order { line, message })?;
         }
         if report.run.format == 0 {
             let message = "the log does not begin with a `run` record".to_owned();
@@ -140,17 +142,20 @@ impl Report {
         Ok(report)
     }
 
-    fn take(&mut self, record: Record, line: usize) -> Result<(), ReadError> {
-        let wrong = |message: String| Err(ReadError::Order { line, message });
+    /// Takes the next record of a log.
+    ///
+    /// # Errors
+    /// When the record is not where it belongs.
+    pub fn push(&mut self, record: Record) -> Result<(), String> {
         if (self.run.format == 0) != matches!(record, Record::Run(_)) {
-            return wrong("a log begins with one `run` record".to_owned());
+            return Err("a log begins with one `run` record".to_owned());
         }
         if self.end.is_some() {
-            return wrong("a record after `run-end`".to_owned());
+            return Err("a record after `run-end`".to_owned());
         }
         match record {
             Record::Run(run) if run.format != FORMAT => {
-                return wrong(format!(
+                return Err(format!(
                     "format {} of the log is not known; this program reads {FORMAT}",
                     run.format
                 ));
@@ -161,7 +166,7 @@ impl Report {
             Record::Trace(trace) => self.traces.entry(trace.case.clone()).or_default().push(trace),
             Record::Check(check) => {
                 if self.checks.iter().any(|known| known.check == check.check) {
-                    return wrong(format!("`{}` reports for the second time", check.check));
+                    return Err(format!("`{}` reports for the second time", check.check));
                 }
                 self.checks.push(check);
             }
@@ -213,6 +218,15 @@ impl Report {
         standing
     }
 
+    /// What the harness itself cost: the time of all cases beyond the waits that they could not avoid, in parts of those
+    /// waits. Nothing when nothing was waited for.
+    #[must_use]
+    pub fn overhead(&self) -> Option<f64> {
+        let necessary: u64 = self.cases.values().map(|case| case.necessary_wait_us).sum();
+        let total: u64 = self.cases.values().map(|case| case.duration_us).sum();
+        (necessary > 0).then(|| total.saturating_sub(necessary) as f64 / necessary as f64)
+    }
+
     /// What was observed in a case, one line for each record; `evidence` is marked.
     #[must_use]
     pub fn transcript(&self, case: &str, evidence: &[u64]) -> Vec<String> {
@@ -237,7 +251,11 @@ pub fn trace_line(trace: &TraceRecord) -> String {
     let data = match &trace.data {
         Value::Null => String::new(),
         Value::String(text) => text.trim_end_matches('\n').to_owned(),
-        other => other.to_string(),
+        // A line of the wire says everything that the harness noted beside it.
+        other => match other.get("line").and_then(Value::as_str) {
+            Some(line) => line.trim_end_matches('\n').to_owned(),
+            None => other.to_string(),
+        },
     };
     format!("{seconds:3}.{micros:06} {} {} {data}", trace.actor, trace.kind)
         .trim_end()

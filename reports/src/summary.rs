@@ -17,6 +17,9 @@ use crate::verdict;
 const EVIDENCE: usize = 8;
 const WIDTH: usize = 100;
 
+/// How much of a line is shown.
+const LONG: usize = 320;
+
 /// Renders a run for people.
 #[must_use]
 pub fn summary(report: &Report, options: &Options) -> String {
@@ -128,6 +131,18 @@ fn head(page: &mut Page, report: &Report, options: &Options) {
         run.seed,
         seconds.unwrap_or_default()
     ));
+    if let Some(overhead) = report.overhead() {
+        let count = report.cases.len();
+        let cases = if count == 1 {
+            "1 case".to_owned()
+        } else {
+            format!("{count} cases")
+        };
+        page.line(&format!(
+            "{cases}; the harness took {:.1} % of what they had to wait for",
+            overhead * 100.0
+        ));
+    }
     if !run.selection.filter.is_empty() {
         let filters = visible(&run.selection.filter.join(", "));
         page.line(&format!(
@@ -207,7 +222,7 @@ fn entry(page: &mut Page, report: &Report, check: &CheckRecord, label: (&str, St
         .filter(|line| line.starts_with('>'))
         .collect();
     for line in evidence.iter().take(EVIDENCE) {
-        page.line(&format!("  {}", visible(line)));
+        page.line(&format!("  {}", short(&visible(line))));
     }
     if evidence.len() > EVIDENCE {
         page.line(&format!(
@@ -225,6 +240,14 @@ fn entry(page: &mut Page, report: &Report, check: &CheckRecord, label: (&str, St
         page.line(&format!("  alone    {} --filter {filter}", visible(rerun)));
     }
     page.line("");
+}
+
+/// A long line by its beginning; the whole of it is in the event log.
+fn short(line: &str) -> String {
+    match line.char_indices().nth(LONG) {
+        Some((at, _)) => format!("{} ... ({} characters)", &line[..at], line.chars().count()),
+        None => line.to_owned(),
+    }
 }
 
 fn table(page: &mut Page, report: &Report) {

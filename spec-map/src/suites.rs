@@ -11,9 +11,13 @@ use crate::tree::Tree;
 /// Where the faults are, counted from the root of the repository.
 pub const FAULTS: &str = "suites/faults.yaml";
 
-/// The checks of every suite of a tree.
+/// Where the requirements of the monitors are. The monitors themselves are code of the harness, and a test there holds
+/// this file against them.
+pub const MONITORS: &str = "spec-map/monitors.yaml";
+
+/// The checks of every suite of a tree, and those of the monitors.
 pub fn checks(tree: &Tree, problems: &mut Vec<Problem>) -> Vec<Check> {
-    let mut checks = Vec::new();
+    let mut checks = monitors(tree, problems);
     for (file, text) in tree
         .iter()
         .filter(|(path, _)| path.starts_with("suites/") && path.as_str() != FAULTS)
@@ -24,6 +28,26 @@ pub fn checks(tree: &Tree, problems: &mut Vec<Problem>) -> Vec<Check> {
         }
     }
     checks
+}
+
+fn monitors(tree: &Tree, problems: &mut Vec<Problem>) -> Vec<Check> {
+    let Some(text) = tree.get(MONITORS) else {
+        return Vec::new();
+    };
+    match serde_yaml::from_str::<Vec<MonitorEntry>>(text) {
+        Ok(entries) => entries
+            .into_iter()
+            .map(|entry| Check {
+                id: entry.check,
+                requirements: entry.shows,
+                file: MONITORS.to_owned(),
+            })
+            .collect(),
+        Err(error) => {
+            problems.push(unreadable(MONITORS, &error));
+            Vec::new()
+        }
+    }
 }
 
 /// The faults of a tree.
@@ -71,6 +95,12 @@ struct FaultEntry {
     kills: String,
     #[serde(default)]
     also: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct MonitorEntry {
+    check: String,
+    shows: Vec<String>,
 }
 
 #[derive(Deserialize)]

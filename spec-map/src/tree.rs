@@ -36,6 +36,7 @@ pub fn checkout(root: &Path) -> io::Result<Tree> {
         };
         wanted("spec/", &[".md", ".yaml", ".json", ".snapshot"])
             || wanted("spec-map/map", &[".yaml"])
+            || path == crate::suites::MONITORS
             || wanted("suites/", &[".yaml"])
     });
     Ok(tree)

@@ -24,7 +24,10 @@ pub(crate) const EVENTS: &str = "events (harness)";
 
 /// A request line.
 pub(crate) fn request(method: &str, params: &Value) -> String {
-    format!("{}\n", json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+    format!(
+        "{}\n",
+        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    )
 }
 
 /// Lines from a connection, without losing what came together.
@@ -36,7 +39,11 @@ struct Reader {
 
 impl Reader {
     fn new(read: OwnedReadHalf) -> Self {
-        Self { read, splitter: LineSplitter::new(LINE_LIMIT), ready: std::collections::VecDeque::new() }
+        Self {
+            read,
+            splitter: LineSplitter::new(LINE_LIMIT),
+            ready: std::collections::VecDeque::new(),
+        }
     }
 
     async fn next(&mut self) -> Option<String> {
@@ -47,7 +54,11 @@ impl Reader {
             }
             let count = self.read.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
             let lines = self.splitter.push(&chunk[..count]);
-            self.ready.extend(lines.iter().map(|line| String::from_utf8_lossy(&line.raw).into_owned()));
+            self.ready.extend(
+                lines
+                    .iter()
+                    .map(|line| String::from_utf8_lossy(&line.raw).into_owned()),
+            );
         }
     }
 }
@@ -55,7 +66,11 @@ impl Reader {
 /// Subscribes to all events and records them for as long as the connection lasts.
 pub(crate) async fn watch(stream: UnixStream, world: Rc<World>) {
     let (read, mut write) = stream.into_split();
-    if write.write_all(request("events", &json!({"since": 0})).as_bytes()).await.is_err() {
+    if write
+        .write_all(request("events", &json!({"since": 0})).as_bytes())
+        .await
+        .is_err()
+    {
         return;
     }
     let mut reader = Reader::new(read);
@@ -66,7 +81,11 @@ pub(crate) async fn watch(stream: UnixStream, world: Rc<World>) {
                 world.record("orchestrator", Kind::Event, params.clone());
             }
             _ => {
-                world.record("control", Kind::Reply, json!({"label": EVENTS, "line": line, "message": message}));
+                world.record(
+                    "control",
+                    Kind::Reply,
+                    json!({"label": EVENTS, "line": line, "message": message}),
+                );
             }
         }
     }
@@ -86,8 +105,15 @@ pub(crate) async fn observe(stream: UnixStream, world: Rc<World>, wanted: Rc<Not
         }
         let Some(line) = reader.next().await else { return };
         let message: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
-        let kind = if message.get("result").is_some() { Kind::Status } else { Kind::Note };
-        let data = message.get("result").cloned().unwrap_or_else(|| json!({"text": format!("status: {line}")}));
+        let kind = if message.get("result").is_some() {
+            Kind::Status
+        } else {
+            Kind::Note
+        };
+        let data = message
+            .get("result")
+            .cloned()
+            .unwrap_or_else(|| json!({"text": format!("status: {line}")}));
         world.record("orchestrator", kind, data);
     }
 }
@@ -104,9 +130,17 @@ pub(crate) async fn ask(stream: UnixStream, world: Rc<World>, label: String, lin
     let mut reader = Reader::new(read);
     while let Some(line) = reader.next().await {
         let message: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
-        let kind = if message.get("method").is_some() { Kind::Note } else { Kind::Reply };
+        let kind = if message.get("method").is_some() {
+            Kind::Note
+        } else {
+            Kind::Reply
+        };
         let text = line.trim_end().to_owned();
-        world.record("control", kind, json!({"label": label, "text": text, "line": line, "message": message}));
+        world.record(
+            "control",
+            kind,
+            json!({"label": label, "text": text, "line": line, "message": message}),
+        );
     }
     world.record("control", Kind::Closed, json!({"label": label}));
     drop(writer.await);

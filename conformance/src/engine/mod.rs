@@ -5,12 +5,17 @@
 //! or is global. The engine decides nothing about right or wrong; that is in [`crate::judge`].
 
 mod control;
+mod expand;
+mod listeners;
 mod play;
 mod puppets;
+mod records;
 mod setup;
 mod teardown;
 mod verdicts;
 mod world;
+
+pub(crate) use teardown::Aftermath;
 
 use std::path::PathBuf;
 
@@ -40,7 +45,14 @@ pub struct EngineOptions {
 impl EngineOptions {
     /// Options that are right for one case alone, with this program as the puppet.
     pub fn new(mock: PathBuf, mock_args: Vec<String>) -> Self {
-        Self { mock, mock_args, seed: 0, time_scale: 1.0, jobs: 1, keep: false }
+        Self {
+            mock,
+            mock_args,
+            seed: 0,
+            time_scale: 1.0,
+            jobs: 1,
+            keep: false,
+        }
     }
 }
 
@@ -77,7 +89,10 @@ pub async fn run_case(
     drop(tasks);
     let name = case.name();
     let dir = report.dir.as_ref().map(|dir| dir.display().to_string());
-    sink(Record::CaseStart(CaseStartRecord { case: name.clone(), dir }));
+    sink(Record::CaseStart(CaseStartRecord {
+        case: name.clone(),
+        dir,
+    }));
     for entry in trace {
         sink(Record::Trace(entry.record(&name)));
     }

@@ -3,7 +3,8 @@
 //! A step does its deed at once and then waits for its occurrence in the trace. Within `together` all deeds are done
 //! first and the waits share one deadline, so that they may be fulfilled in any order.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,15 +16,18 @@ use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::control;
+use super::expand::Expander;
+use super::listeners;
 use super::puppets::{Troupe, accept};
+use super::records::{StepFailure, all_environment};
 use super::setup::write_modules;
-use super::verdicts::{Judged, StepFailure};
+use super::verdicts::Judged;
 use super::world::World;
 use super::{CaseReport, EngineOptions};
 use crate::judge::find::find;
 use crate::judge::trace::{Entry, Kind};
 use crate::suite::{Action, Actor, Case, ControlRequest, Pattern, Step, Verb};
-use crate::target::{CaseDirs, Ending, Placeholders, Subject, TargetFile, run_command};
+use crate::target::{CaseDirs, Ending, Subject, TargetFile, run_command};
 
 /// How long a step waits for its occurrence, before the time scale.
 const STEP_DEADLINE: Duration = Duration::from_secs(5);
@@ -34,40 +38,56 @@ pub(crate) struct Stage<'a> {
     pub(crate) target: &'a TargetFile,
     pub(crate) options: &'a EngineOptions,
     pub(crate) dirs: &'a CaseDirs,
-    pub(crate) placeholders: Placeholders,
+    pub(crate) expander: Expander,
     pub(crate) world: Rc<World>,
     pub(crate) subject: Option<Subject>,
     /// Told when somebody wants to know the status.
     pub(crate) status_wanted: Rc<Notify>,
     pub(crate) cannot_run: Option<String>,
     pub(crate) judged: RefCell<Vec<Judged>>,
-    pub(crate) missed_deadline: bool,
-    checks_run: u64,
+    pub(crate) missed_deadline: Cell<bool>,
 }
 
 /// Plays a case to its end and gives back the report and the trace.
-pub(crate) async fn play(case: &Case, target: &TargetFile, options: &EngineOptions) -> (CaseReport, Vec<Entry>) {
+pub(crate) async fn play(
+    case: &Case,
+    target: &TargetFile,
+    options: &EngineOptions,
+) -> (CaseReport, Vec<Entry>) {
     let world = Rc::new(World::new());
     let dirs = match CaseDirs::create() {
         Ok(dirs) => dirs,
-        Err(error) => return (super::verdicts::all_environment(case, &format!("no private directory: {error}")), vec![]),
+        Err(error) => {
+            return (
+                all_environment(case, &format!("no private directory: {error}")),
+                vec![],
+            );
+        }
     };
     let mut stage = Stage {
         case,
         target,
         options,
         dirs: &dirs,
-        placeholders: dirs.placeholders().with("mock", options.mock.display().to_string()),
+        expander: Expander {
+            placeholders: dirs
+                .placeholders()
+                .with("mock", options.mock.display().to_string()),
+            config: dirs.config(),
+            listeners: BTreeMap::new(),
+        },
         world: Rc::clone(&world),
         subject: None,
         status_wanted: Rc::new(Notify::new()),
         cannot_run: None,
         judged: RefCell::default(),
-        missed_deadline: false,
-        checks_run: 0,
+        missed_deadline: Cell::new(false),
     };
-    if let Err(error) = stage.set_up() {
-        return (super::verdicts::all_environment(case, &format!("the case cannot be set up: {error}")), vec![]);
+    if let Err(error) = stage.set_up().await {
+        return (
+            all_environment(case, &format!("the case cannot be set up: {error}")),
+            vec![],
+        );
     }
     let mut failure = None;
     for step in &case.steps {
@@ -77,7 +97,7 @@ pub(crate) async fn play(case: &Case, target: &TargetFile, options: &EngineOptio
         }
     }
     let (checks, monitors) = stage.conclude(failure).await;
-    let missed_deadline = stage.missed_deadline;
+    let missed_deadline = stage.missed_deadline.get();
     let target_cannot_run = stage.cannot_run.take();
     drop(stage);
     let report = CaseReport {
@@ -94,7 +114,11 @@ pub(crate) async fn play(case: &Case, target: &TargetFile, options: &EngineOptio
 }
 
 impl Stage<'_> {
-    fn set_up(&self) -> std::io::Result<()> {
+    async fn set_up(&mut self) -> std::io::Result<()> {
+        for (name, listener) in &self.case.listeners {
+            let address = listeners::open(name, *listener, Rc::clone(&self.world)).await?;
+            self.expander.listeners.insert(name.clone(), address);
+        }
         let channel = self.dirs.channel();
         let expand = |text: &str| self.expand(text);
         write_modules(self.case, &self.dirs.config(), &channel, self.options, &expand)?;
@@ -111,7 +135,7 @@ impl Stage<'_> {
 
     /// Replaces the placeholders that are known and leaves other braces as they are.
     pub(crate) fn expand(&self, text: &str) -> String {
-        expand(&self.placeholders, self.dirs, text)
+        self.expander.expand(text)
     }
 
     pub(crate) fn scaled(&self, duration: Duration) -> Duration {
@@ -125,7 +149,8 @@ impl Stage<'_> {
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), StepFailure> {
-        self.world.record("harness", Kind::Step, json!({"text": step.text}));
+        self.world
+            .record("harness", Kind::Step, json!({"text": step.text}));
         let deadline = self.deadline(step.within);
         self.begin(step, deadline).await?;
         self.finish(step, deadline).await
@@ -153,20 +178,36 @@ impl Stage<'_> {
     async fn finish(&mut self, step: &Step, deadline: Instant) -> Result<(), StepFailure> {
         match &step.action {
             Action::Boot => self.reach(deadline).await,
-            Action::BootRefused => self.wait_for("the orchestrator's exit", deadline, |t| last_of(t, Kind::End)).await,
+            Action::BootRefused => {
+                self.wait_for("the orchestrator's exit", deadline, |t| last_of(t, Kind::End))
+                    .await
+            }
             Action::Await(pattern) => self.wait_for_pattern(pattern, deadline).await,
-            Action::Control { label, wait: true, request } if !matches!(request, ControlRequest::Deaf) => {
+            Action::Control {
+                label,
+                wait: true,
+                request,
+            } if !matches!(request, ControlRequest::Deaf) => {
                 let what = format!("the reply to control request `{label}`");
                 let found = |t: &[Entry]| {
-                    t.iter().position(|e| matches!(e.kind, Kind::Reply | Kind::Closed) && e.text("label") == label)
+                    t.iter().position(|e| {
+                        matches!(e.kind, Kind::Reply | Kind::Closed) && e.text("label") == label
+                    })
                 };
                 self.wait_for(&what, deadline, found).await
             }
             Action::CheckCommand { label } => {
-                let found = |t: &[Entry]| t.iter().position(|e| e.kind == Kind::Run && e.text("label") == label);
-                self.wait_for("the end of the check command", deadline, found).await
+                let found = |t: &[Entry]| {
+                    t.iter()
+                        .position(|e| e.kind == Kind::Run && e.text("label") == label)
+                };
+                self.wait_for("the end of the check command", deadline, found)
+                    .await
             }
-            Action::Check(id) => self.check_now(id, deadline).await,
+            Action::Check(id) => {
+                self.check_now(id, deadline).await;
+                Ok(())
+            }
             Action::Together(steps) => {
                 for step in steps {
                     Box::pin(self.finish(step, deadline)).await?;
@@ -187,24 +228,30 @@ impl Stage<'_> {
         if self.world.wait(deadline, look).await.is_some() {
             return Ok(());
         }
-        self.missed_deadline = true;
-        Err(StepFailure::new(self, format!("{what} did not come within {:.1?}", begun.elapsed())))
+        self.missed_deadline.set(true);
+        Err(StepFailure::new(
+            self,
+            format!("{what} did not come within {:.1?}", begun.elapsed()),
+        ))
     }
 
     async fn wait_for_pattern(&mut self, pattern: &Pattern, deadline: Instant) -> Result<(), StepFailure> {
         let pattern = self.observable(pattern);
-        let dirs = self.dirs;
-        let placeholders = self.placeholders.clone();
-        let expand = move |text: &str| expand(&placeholders, dirs, text);
-        self.wait_for(&format!("`{pattern}`"), deadline, |trace| find(trace, &pattern, &expand)).await
+        let expander = self.expander.clone();
+        let expand = move |text: &str| expander.expand(text);
+        self.wait_for(&format!("`{pattern}`"), deadline, |trace| {
+            find(trace, &pattern, &expand)
+        })
+        .await
     }
 
     /// Without a control socket nobody tells states; that a puppet was let through to `ready` is what can be seen.
     pub(crate) fn observable(&self, pattern: &Pattern) -> Pattern {
         match (&self.target.control, &pattern.actor, &pattern.verb) {
-            (None, Actor::Module(_), Verb::Reaches(state)) if state == "ready" => {
-                Pattern { verb: Verb::Sent("ready".into()), ..pattern.clone() }
-            }
+            (None, Actor::Module(_), Verb::Reaches(state)) if state == "ready" => Pattern {
+                verb: Verb::Sent("ready".into()),
+                ..pattern.clone()
+            },
             _ => pattern.clone(),
         }
     }
@@ -220,7 +267,11 @@ impl Stage<'_> {
         let command: Vec<String> = self.target.command.iter().map(|word| self.expand(word)).collect();
         match Subject::start(&command, &environment, self.dirs.root()) {
             Ok(subject) => {
-                self.world.record("orchestrator", Kind::Start, json!({"pid": subject.pid(), "command": command}));
+                self.world.record(
+                    "orchestrator",
+                    Kind::Start,
+                    json!({"pid": subject.pid(), "command": command}),
+                );
                 let world = Rc::clone(&self.world);
                 let exited = subject.exited();
                 spawn_local(async move {
@@ -241,14 +292,18 @@ impl Stage<'_> {
     async fn reach(&mut self, deadline: Instant) -> Result<(), StepFailure> {
         if self.target.control.is_none() {
             let launched = |t: &[Entry]| t.iter().position(|e| e.kind == Kind::Launch);
-            let reached = self.wait_for("the first launch of a module", deadline, launched).await;
+            let reached = self
+                .wait_for("the first launch of a module", deadline, launched)
+                .await;
             if reached.is_err() {
                 self.cannot_run = Some(self.last_words("it launched no module"));
             }
             return reached;
         }
         let begun = Instant::now();
-        match self.connect(deadline).await {
+        let connected = self.connect(deadline).await;
+        self.world.add_wait(begun.elapsed());
+        match connected {
             Ok(events) => {
                 spawn_local(control::watch(events, Rc::clone(&self.world)));
                 let observer = self.connect(deadline).await?;
@@ -257,7 +312,8 @@ impl Stage<'_> {
                 Ok(())
             }
             Err(failure) => {
-                self.missed_deadline = begun.elapsed() >= self.scaled(STEP_DEADLINE);
+                self.missed_deadline
+                    .set(begun.elapsed() >= self.scaled(STEP_DEADLINE));
                 self.cannot_run = Some(failure.reason.clone());
                 Err(failure)
             }
@@ -265,15 +321,30 @@ impl Stage<'_> {
     }
 
     fn last_words(&self, what: &str) -> String {
-        let lines = self.subject.as_ref().map(|subject| subject.last_lines(20)).unwrap_or_default();
-        let end = self.world.trace().iter().rev().find(|e| e.kind == Kind::End).map(|e| e.data.clone());
-        let end = end.map(|data| format!("; {}", crate::judge::ending(&data))).unwrap_or_default();
+        let lines = self
+            .subject
+            .as_ref()
+            .map(|subject| subject.last_lines(20))
+            .unwrap_or_default();
+        let end = self
+            .world
+            .trace()
+            .iter()
+            .rev()
+            .find(|e| e.kind == Kind::End)
+            .map(|e| e.data.clone());
+        let end = end
+            .map(|data| format!("; {}", crate::judge::ending(&data)))
+            .unwrap_or_default();
         format!("{what}{end}\n{}", lines.join("\n"))
     }
 
     async fn connect(&self, deadline: Instant) -> Result<UnixStream, StepFailure> {
         let Some((subject, path)) = self.subject.as_ref().zip(self.target.control.as_ref()) else {
-            return Err(StepFailure::new(self, "there is no orchestrator with a control socket to talk to".into()));
+            return Err(StepFailure::new(
+                self,
+                "there is no orchestrator with a control socket to talk to".into(),
+            ));
         };
         let path = self.expand(path);
         let left = deadline.saturating_duration_since(Instant::now());
@@ -294,12 +365,27 @@ impl Stage<'_> {
         })
         .await?;
         let puppets = self.world.puppets.borrow();
-        let sent = puppets.get(module).and_then(|all| all.last()).is_some_and(|puppet| puppet.deeds.send(deed).is_ok());
+        let sent = puppets
+            .get(module)
+            .and_then(|all| all.last())
+            .is_some_and(|puppet| puppet.deeds.send(deed).is_ok());
         drop(puppets);
-        if sent { Ok(()) } else { Err(StepFailure::new(self, format!("the puppet of `{module}` is gone"))) }
+        if sent {
+            Ok(())
+        } else {
+            Err(StepFailure::new(
+                self,
+                format!("the puppet of `{module}` is gone"),
+            ))
+        }
     }
 
-    async fn ask(&mut self, label: &str, request: &ControlRequest, deadline: Instant) -> Result<(), StepFailure> {
+    async fn ask(
+        &mut self,
+        label: &str,
+        request: &ControlRequest,
+        deadline: Instant,
+    ) -> Result<(), StepFailure> {
         let stream = self.connect(deadline).await?;
         let world = Rc::clone(&self.world);
         let label = label.to_owned();
@@ -321,23 +407,43 @@ impl Stage<'_> {
     fn signal(&self, signal: &str) -> Result<(), StepFailure> {
         let name: Result<SignalName, _> = signal.parse();
         let (Ok(name), Some(subject)) = (name, &self.subject) else {
-            return Err(StepFailure::new(self, format!("SIG{signal} cannot be sent: no such signal or no orchestrator")));
+            return Err(StepFailure::new(
+                self,
+                format!("SIG{signal} cannot be sent: no such signal or no orchestrator"),
+            ));
         };
         // Noted before it is done, so that nothing that follows from it can stand in front of it.
-        self.world.record("orchestrator", Kind::Signalled, json!({"signal": signal}));
-        subject.signal(name).map_err(|error| StepFailure::new(self, format!("SIG{signal} cannot be sent: {error}")))
+        self.world
+            .record("orchestrator", Kind::Signalled, json!({"signal": signal}));
+        subject
+            .signal(name)
+            .map_err(|error| StepFailure::new(self, format!("SIG{signal} cannot be sent: {error}")))
     }
 
     fn check_command(&mut self, label: &str, deadline: Instant) -> Result<(), StepFailure> {
         let Some(check) = &self.target.check else {
-            return Err(StepFailure::new(self, "the target file names no check command".into()));
+            return Err(StepFailure::new(
+                self,
+                "the target file names no check command".into(),
+            ));
         };
         let command: Vec<String> = check.iter().map(|word| self.expand(word)).collect();
-        let environment: Vec<(String, String)> =
-            self.target.environment.iter().map(|(name, value)| (name.clone(), self.expand(value))).collect();
-        let (world, label, root) = (Rc::clone(&self.world), label.to_owned(), self.dirs.root().to_owned());
-        self.checks_run += 1;
-        world.record("control", Kind::Ask, json!({"label": label, "line": command.join(" ")}));
+        let environment: Vec<(String, String)> = self
+            .target
+            .environment
+            .iter()
+            .map(|(name, value)| (name.clone(), self.expand(value)))
+            .collect();
+        let (world, label, root) = (
+            Rc::clone(&self.world),
+            label.to_owned(),
+            self.dirs.root().to_owned(),
+        );
+        world.record(
+            "control",
+            Kind::Ask,
+            json!({"label": label, "line": command.join(" ")}),
+        );
         spawn_local(async move {
             let left = deadline.saturating_duration_since(Instant::now());
             let data = match run_command(&command, &environment, &root, left).await {
@@ -367,36 +473,4 @@ pub(crate) fn ending_data(ending: Option<&Ending>) -> serde_json::Value {
 
 fn last_of(trace: &[Entry], kind: Kind) -> Option<usize> {
     trace.iter().rposition(|entry| entry.kind == kind)
-}
-
-/// Replaces placeholders one by one, so that a brace that means something else stays.
-pub(crate) fn expand(placeholders: &Placeholders, dirs: &CaseDirs, text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        out.push_str(&rest[..open]);
-        rest = &rest[open..];
-        let Some(close) = rest.find('}') else { break };
-        let whole = &rest[..=close];
-        match whole[1..close].strip_prefix("digest:") {
-            Some(file) => {
-                let bytes = std::fs::read(dirs.config().join(file)).unwrap_or_default();
-                out.push_str(&partenza_probe::mac::manifest_digest(&bytes));
-                rest = &rest[close + 1..];
-            }
-            None => match placeholders.expand(whole) {
-                Ok(value) => {
-                    out.push_str(&value);
-                    rest = &rest[close + 1..];
-                }
-                // Only the brace is passed over: another placeholder may begin inside.
-                Err(_) => {
-                    out.push('{');
-                    rest = &rest[1..];
-                }
-            },
-        }
-    }
-    out.push_str(rest);
-    out
 }

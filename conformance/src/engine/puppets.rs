@@ -41,7 +41,9 @@ pub(crate) async fn accept(listener: UnixListener, troupe: Rc<Troupe>) {
 async fn serve(stream: UnixStream, troupe: Rc<Troupe>) {
     let (read, write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
-    let Ok(Some(first)) = lines.next_line().await else { return };
+    let Ok(Some(first)) = lines.next_line().await else {
+        return;
+    };
     let world = Rc::clone(&troupe.world);
     match serde_json::from_str::<PuppetEvent>(&first) {
         Ok(PuppetEvent::ForkHello { name, pid, .. }) => {
@@ -79,16 +81,29 @@ impl Session {
         let world = &troupe.world;
         let mut puppets = world.puppets.borrow_mut();
         let launches = puppets.entry(name.clone()).or_default();
-        let said = snapshot.pointer("/env/PARTENZA_GENERATION").and_then(Value::as_str).and_then(|g| g.parse().ok());
+        let said = snapshot
+            .pointer("/env/PARTENZA_GENERATION")
+            .and_then(Value::as_str)
+            .and_then(|g| g.parse().ok());
         let generation = said.unwrap_or(launches.len() as u64 + 1);
         let (sender, deeds) = mpsc::unbounded_channel();
-        launches.push(PuppetHandle { pid, deeds: sender });
+        launches.push(PuppetHandle { deeds: sender });
         drop(puppets);
         let mut texts = world.proc_texts.borrow_mut();
-        texts.push((format!("/proc/{pid}/cmdline of {name}"), proc::cmdline(pid).join(" ")));
-        texts.push((format!("/proc/{pid}/environ of {name}"), proc::environ(pid).join("\n")));
+        texts.push((
+            format!("/proc/{pid}/cmdline of {name}"),
+            proc::cmdline(pid).join(" "),
+        ));
+        texts.push((
+            format!("/proc/{pid}/environ of {name}"),
+            proc::environ(pid).join("\n"),
+        ));
         drop(texts);
-        world.record(&name, Kind::Launch, json!({"generation": generation, "pid": pid, "snapshot": snapshot}));
+        world.record(
+            &name,
+            Kind::Launch,
+            json!({"generation": generation, "pid": pid, "snapshot": snapshot}),
+        );
         let module = troupe.modules.get(&name).cloned().unwrap_or_default();
         let follower = Follower::new(Setup {
             name: name.clone(),
@@ -98,7 +113,17 @@ impl Session {
             provides: provides(&module),
             previous: troupe.memories.borrow().get(&name).cloned(),
         });
-        Self { troupe, name, pid, generation, follower, write, timers: Vec::new(), deeds, hello: Some(hello) }
+        Self {
+            troupe,
+            name,
+            pid,
+            generation,
+            follower,
+            write,
+            timers: Vec::new(),
+            deeds,
+            hello: Some(hello),
+        }
     }
 
     async fn play(mut self, mut lines: Lines<BufReader<OwnedReadHalf>>) {
@@ -127,7 +152,10 @@ impl Session {
             };
             self.act(actions).await;
         }
-        self.record(Kind::Exit, json!({"generation": self.generation, "pid": self.pid}));
+        self.record(
+            Kind::Exit,
+            json!({"generation": self.generation, "pid": self.pid}),
+        );
     }
 
     async fn act(&mut self, actions: Vec<Action>) {
@@ -142,7 +170,10 @@ impl Session {
             }
         }
         let memory = self.follower.memory();
-        self.troupe.memories.borrow_mut().insert(self.name.clone(), memory);
+        self.troupe
+            .memories
+            .borrow_mut()
+            .insert(self.name.clone(), memory);
     }
 
     fn record(&self, kind: Kind, data: Value) {
@@ -154,7 +185,10 @@ impl Session {
         let text = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned();
         match note {
             Note::Sent { method, raw } => {
-                self.record(Kind::Tx, json!({"generation": generation, "method": method, "line": text(&raw)}));
+                self.record(
+                    Kind::Tx,
+                    json!({"generation": generation, "method": method, "line": text(&raw)}),
+                );
             }
             Note::Received { method, raw, message } => self.record(
                 Kind::Rx,
@@ -165,23 +199,38 @@ impl Session {
                 json!({"generation": generation, "method": method, "line": text(&raw), "message": message}),
             ),
             Note::Key { raw, eof } => {
-                let digits = raw.iter().take_while(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b)).count();
+                let digits = raw
+                    .iter()
+                    .take_while(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+                    .count();
                 let data = json!({
                     "generation": generation, "length": raw.len(), "eof": eof,
                     "hex_digits": digits == 64, "newline": raw.get(64) == Some(&b'\n'),
                 });
-                self.troupe.world.keys.borrow_mut().insert((self.name.clone(), generation), raw);
+                self.troupe
+                    .world
+                    .keys
+                    .borrow_mut()
+                    .insert((self.name.clone(), generation), raw);
                 self.record(Kind::Key, data);
             }
             Note::HandshakeComplete => self.record(Kind::Handshake, json!({"generation": generation})),
             Note::OrchestratorProofWrong { detail } => {
-                self.record(Kind::ProofWrong, json!({"generation": generation, "detail": detail}));
+                self.record(
+                    Kind::ProofWrong,
+                    json!({"generation": generation, "detail": detail}),
+                );
             }
             Note::ProtocolSurprise { detail } => {
-                self.record(Kind::Surprise, json!({"generation": generation, "detail": detail}));
+                self.record(
+                    Kind::Surprise,
+                    json!({"generation": generation, "detail": detail}),
+                );
             }
             Note::WireClosed => self.record(Kind::Eof, json!({"generation": generation})),
-            Note::GotSignal { name } => self.record(Kind::Signal, json!({"generation": generation, "name": name})),
+            Note::GotSignal { name } => {
+                self.record(Kind::Signal, json!({"generation": generation, "name": name}))
+            }
             Note::Forked { pid } => self.record(Kind::Forked, json!({"generation": generation, "pid": pid})),
             Note::PuppetTrouble { detail } => {
                 self.record(Kind::Trouble, json!({"generation": generation, "detail": detail}));
@@ -201,7 +250,11 @@ fn provides(module: &Module) -> Vec<String> {
     let items = module.file.get("provides").and_then(Value::as_array);
     let shorthand = |item: &Value| match item {
         Value::String(text) => Some(text.clone()),
-        other => Some(format!("{}@{}", other.get("interface")?.as_str()?, other.get("version")?.as_str()?)),
+        other => Some(format!(
+            "{}@{}",
+            other.get("interface")?.as_str()?,
+            other.get("version")?.as_str()?
+        )),
     };
     items.into_iter().flatten().filter_map(shorthand).collect()
 }

@@ -43,7 +43,12 @@ fn module_file(name: &str, module: &Module, channel: &Path, options: &EngineOpti
     file.insert("version".into(), "1.0.0".into());
     if module.puppet {
         let mut args = options.mock_args.clone();
-        args.extend(["--channel".into(), channel.display().to_string(), "--name".into(), name.into()]);
+        args.extend([
+            "--channel".into(),
+            channel.display().to_string(),
+            "--name".into(),
+            name.into(),
+        ]);
         file.insert("entrypoint".into(), options.mock.display().to_string().into());
         file.insert("args".into(), json!(args));
         file.insert("restart".into(), "never".into());
@@ -64,7 +69,10 @@ fn expanded(value: Value, expand: &dyn Fn(&str) -> String) -> Value {
     match value {
         Value::String(text) => Value::String(expand(&text)),
         Value::Array(items) => items.into_iter().map(|item| expanded(item, expand)).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, value)| (key, expanded(value, expand))).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, expanded(value, expand)))
+            .collect(),
         other => other,
     }
 }

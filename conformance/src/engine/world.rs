@@ -34,7 +34,6 @@ pub(crate) struct World {
 
 /// How the script reaches a puppet.
 pub(crate) struct PuppetHandle {
-    pub(crate) pid: i32,
     pub(crate) deeds: mpsc::UnboundedSender<Deed>,
 }
 
@@ -59,7 +58,12 @@ impl World {
     pub(crate) fn record(&self, actor: &str, kind: Kind, data: Value) -> usize {
         let t_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let mut trace = self.trace.borrow_mut();
-        trace.push(Entry { t_us, actor: actor.to_owned(), kind, data });
+        trace.push(Entry {
+            t_us,
+            actor: actor.to_owned(),
+            kind,
+            data,
+        });
         if kind == Kind::End {
             self.over.set(Some(Instant::now() + AFTERMATH));
         }
@@ -73,7 +77,11 @@ impl World {
     }
 
     /// Waits until `look` finds something in the trace, at most until `deadline`, or until nothing can come any more.
-    pub(crate) async fn wait<T>(&self, deadline: Instant, mut look: impl FnMut(&[Entry]) -> Option<T>) -> Option<T> {
+    pub(crate) async fn wait<T>(
+        &self,
+        deadline: Instant,
+        mut look: impl FnMut(&[Entry]) -> Option<T>,
+    ) -> Option<T> {
         let begun = Instant::now();
         let found = loop {
             // The future exists before the look, so that no change between the two is lost.
@@ -96,6 +104,11 @@ impl World {
         let changed = timeout_at(deadline, self.changed.notified()).await.is_ok();
         self.waited.set(self.waited.get() + begun.elapsed());
         changed
+    }
+
+    /// Counts time that was spent waiting for something outside the trace.
+    pub(crate) fn add_wait(&self, waited: Duration) {
+        self.waited.set(self.waited.get() + waited);
     }
 
     /// When nothing can come any more, once the orchestrator has ended.

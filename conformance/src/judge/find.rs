@@ -12,8 +12,16 @@ pub fn find(trace: &[Entry], pattern: &Pattern, expand: Expand<'_>) -> Option<us
 }
 
 /// The positions of all occurrences of the pattern, whatever number it names.
-pub fn occurrences<'t>(trace: &'t [Entry], pattern: &'t Pattern, expand: Expand<'t>) -> impl Iterator<Item = usize> + 't {
-    trace.iter().enumerate().filter(move |(_, entry)| is_occurrence(entry, pattern, expand)).map(|(at, _)| at)
+pub fn occurrences<'t>(
+    trace: &'t [Entry],
+    pattern: &'t Pattern,
+    expand: Expand<'t>,
+) -> impl Iterator<Item = usize> + 't {
+    trace
+        .iter()
+        .enumerate()
+        .filter(move |(_, entry)| is_occurrence(entry, pattern, expand))
+        .map(|(at, _)| at)
 }
 
 fn is_occurrence(entry: &Entry, pattern: &Pattern, expand: Expand<'_>) -> bool {
@@ -25,7 +33,9 @@ fn is_occurrence(entry: &Entry, pattern: &Pattern, expand: Expand<'_>) -> bool {
     match &pattern.actor {
         Actor::Module(module) => of_module(entry, module, &pattern.verb),
         Actor::System => {
-            let Verb::Reaches(state) = &pattern.verb else { return false };
+            let Verb::Reaches(state) = &pattern.verb else {
+                return false;
+            };
             entry.kind == Kind::Event && entry.text("type") == "system" && entry.text("state") == state
         }
         Actor::Orchestrator => match &pattern.verb {

@@ -41,47 +41,93 @@ pub fn judge(predicate: &Predicate, view: &View<'_>) -> Finding {
         }
         Predicate::Received { module, line, count } => received(view, module, line, count.as_ref()),
         Predicate::NeverReceived { module, line } => never(view, matching_lines(view, module, line)),
-        Predicate::EveryReceived { module, line, members } => every_received(view, module, line, members),
-        Predicate::Launch { module, generation, members } => {
+        Predicate::EveryReceived {
+            module,
+            line,
+            members,
+        } => every_received(view, module, line, members),
+        Predicate::Launch {
+            module,
+            generation,
+            members,
+        } => {
             let wanted = |e: &Entry| e.is(module, Kind::Launch) && e.generation() == Some(*generation);
-            of_document(view, positions(view, wanted), "/snapshot", members, "it was not launched")
+            of_document(
+                view,
+                positions(view, wanted),
+                "/snapshot",
+                members,
+                "it was not launched",
+            )
         }
-        Predicate::Key { module, generation, members } => {
+        Predicate::Key {
+            module,
+            generation,
+            members,
+        } => {
             let wanted = |e: &Entry| e.is(module, Kind::Key) && e.generation() == Some(*generation);
-            of_document(view, positions(view, wanted), "", members, "it has not read its secret")
+            of_document(
+                view,
+                positions(view, wanted),
+                "",
+                members,
+                "it has not read its secret",
+            )
         }
         Predicate::Answered { module, to, members } => {
             let wanted = |e: &Entry| {
                 e.is(module, Kind::Answer)
                     && (to.as_str() == Some(e.text("method")) || e.data.pointer("/message/id") == Some(to))
             };
-            of_document(view, positions(view, wanted), "/message", members, "no answer came")
+            of_document(
+                view,
+                positions(view, wanted),
+                "/message",
+                members,
+                "no answer came",
+            )
         }
-        Predicate::NeverSignal { module, signal } => {
-            never(view, positions(view, |e| e.is(module, Kind::Signal) && e.text("name") == signal))
-        }
+        Predicate::NeverSignal { module, signal } => never(
+            view,
+            positions(view, |e| e.is(module, Kind::Signal) && e.text("name") == signal),
+        ),
         Predicate::Proof { module } => proof(view, module),
         Predicate::Event { members, count } => {
-            let events = positions(view, |e| e.kind == Kind::Event && members_hold(members, &e.data, view.expand));
+            let events = positions(view, |e| {
+                e.kind == Kind::Event && members_hold(members, &e.data, view.expand)
+            });
             match count {
                 Some(count) => counted(count, events, "such events", view),
                 None if events.is_empty() => Finding::not_yet(nearest_event(view, members)),
                 None => Finding::holds(view.trace[events[0]].data.to_string(), events.into_iter().take(1)),
             }
         }
-        Predicate::NeverEvent { members } => {
-            never(view, positions(view, |e| e.kind == Kind::Event && members_hold(members, &e.data, view.expand)))
+        Predicate::NeverEvent { members } => never(
+            view,
+            positions(view, |e| {
+                e.kind == Kind::Event && members_hold(members, &e.data, view.expand)
+            }),
+        ),
+        Predicate::Never(pattern) => {
+            never(view, find(view.trace, pattern, view.expand).into_iter().collect())
         }
-        Predicate::Never(pattern) => never(view, find(view.trace, pattern, view.expand).into_iter().collect()),
         Predicate::Occurs(patterns) => occurs(view, patterns),
         Predicate::Order(patterns) => order(view, patterns),
-        Predicate::Gap { from, to, at_least, at_most } => gap(view, from, to, *at_least, *at_most),
+        Predicate::Gap {
+            from,
+            to,
+            at_least,
+            at_most,
+        } => gap(view, from, to, *at_least, *at_most),
         Predicate::Overlap(modules) => overlap(view, modules),
         Predicate::Orchestrator(facts) | Predicate::BootRun(facts) => orchestrator(view, facts),
         Predicate::Run { of, facts } => run(view, of, facts),
-        Predicate::Reply { of, result, error, closed } => {
-            reply(view, of, result.as_deref(), error.as_deref(), *closed)
-        }
+        Predicate::Reply {
+            of,
+            result,
+            error,
+            closed,
+        } => reply(view, of, result.as_deref(), error.as_deref(), *closed),
         Predicate::Path(facts) => path(view, facts),
         Predicate::Distinct(values) => compare(view, values, true),
         Predicate::Same(values) => compare(view, values, false),
@@ -91,12 +137,19 @@ pub fn judge(predicate: &Predicate, view: &View<'_>) -> Finding {
 }
 
 fn positions(view: &View<'_>, wanted: impl Fn(&Entry) -> bool) -> Vec<usize> {
-    view.trace.iter().enumerate().filter(|(_, entry)| wanted(entry)).map(|(at, _)| at).collect()
+    view.trace
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| wanted(entry))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// The last few entries about a module, as evidence for an absence.
 fn last(view: &View<'_>, module: &str) -> Vec<usize> {
-    let mut all = positions(view, |e| e.actor == module || (e.kind == Kind::Event && e.text("module") == module));
+    let mut all = positions(view, |e| {
+        e.actor == module || (e.kind == Kind::Event && e.text("module") == module)
+    });
     all.split_off(all.len().saturating_sub(3))
 }
 
@@ -117,7 +170,13 @@ fn never(view: &View<'_>, found: Vec<usize>) -> Finding {
 
 fn counted(count: &Matcher, found: Vec<usize>, what: &str, view: &View<'_>) -> Finding {
     let number = json!(found.len());
-    let state = if count.holds(Some(&number), Scope { root: &number, expand: view.expand }) {
+    let state = if count.holds(
+        Some(&number),
+        Scope {
+            root: &number,
+            expand: view.expand,
+        },
+    ) {
         State::Holds
     } else if let Matcher::Equal(Value::Number(wanted)) = count
         && wanted.as_u64().is_some_and(|wanted| found.len() as u64 > wanted)
@@ -135,10 +194,18 @@ fn status(view: &View<'_>, module: &str, members: &[(String, Matcher)]) -> Findi
         return Finding::not_yet("no answer to `status`");
     };
     let modules = entry.data.get("modules").and_then(Value::as_array);
-    let Some(object) = modules.into_iter().flatten().find(|m| m.get("id").and_then(Value::as_str) == Some(module)) else {
+    let Some(object) = modules
+        .into_iter()
+        .flatten()
+        .find(|m| m.get("id").and_then(Value::as_str) == Some(module))
+    else {
         return Finding::new(State::NotYet, format!("status does not list {module}"), [at]);
     };
-    let state = if members_hold(members, object, view.expand) { State::Holds } else { State::NotYet };
+    let state = if members_hold(members, object, view.expand) {
+        State::Holds
+    } else {
+        State::NotYet
+    };
     Finding::new(state, clip(&object.to_string(), QUOTE), [at])
 }
 
@@ -146,8 +213,14 @@ fn matching_lines(view: &View<'_>, module: &str, line: &LinePattern) -> Vec<usiz
     positions(view, |e| {
         (e.is(module, Kind::Rx) || e.is(module, Kind::Answer))
             && e.text("method") == line.method
-            && line.generation.is_none_or(|generation| e.generation() == Some(generation))
-            && members_hold(&line.members, e.data.get("message").unwrap_or(&Value::Null), view.expand)
+            && line
+                .generation
+                .is_none_or(|generation| e.generation() == Some(generation))
+            && members_hold(
+                &line.members,
+                e.data.get("message").unwrap_or(&Value::Null),
+                view.expand,
+            )
     })
 }
 
@@ -159,21 +232,41 @@ fn received(view: &View<'_>, module: &str, line: &LinePattern, count: Option<&Ma
     if let Some(first) = found.first() {
         return Finding::holds(quote(view, *first), [*first]);
     }
-    let alike = LinePattern { members: Vec::new(), ..line.clone() };
+    let alike = LinePattern {
+        members: Vec::new(),
+        ..line.clone()
+    };
     if let Some(at) = matching_lines(view, module, &alike).last() {
         return Finding::new(State::NotYet, quote(view, *at), [*at]);
     }
-    let all: Vec<&str> =
-        view.trace.iter().filter(|e| e.is(module, Kind::Rx)).map(|e| e.text("method")).collect();
-    let actual = if all.is_empty() { "nothing was received".to_owned() } else { format!("only {}", all.join(", ")) };
+    let all: Vec<&str> = view
+        .trace
+        .iter()
+        .filter(|e| e.is(module, Kind::Rx))
+        .map(|e| e.text("method"))
+        .collect();
+    let actual = if all.is_empty() {
+        "nothing was received".to_owned()
+    } else {
+        format!("only {}", all.join(", "))
+    };
     Finding::new(State::NotYet, actual, last(view, module))
 }
 
-fn every_received(view: &View<'_>, module: &str, line: &LinePattern, members: &[(String, Matcher)]) -> Finding {
+fn every_received(
+    view: &View<'_>,
+    module: &str,
+    line: &LinePattern,
+    members: &[(String, Matcher)],
+) -> Finding {
     let found = matching_lines(view, module, line);
     let good = |at: &usize| {
         let entry = &view.trace[*at];
-        members_hold(members, entry.data.get("message").unwrap_or(&Value::Null), view.expand)
+        members_hold(
+            members,
+            entry.data.get("message").unwrap_or(&Value::Null),
+            view.expand,
+        )
     };
     if let Some(bad) = found.iter().find(|at| !good(at)) {
         return Finding::broken(quote(view, *bad), [*bad]);
@@ -193,14 +286,28 @@ fn of_document(
     missing: &str,
 ) -> Finding {
     let document = |at: usize| view.trace[at].data.pointer(pointer).unwrap_or(&Value::Null);
-    let good = entries.iter().copied().find(|at| members_hold(members, document(*at), view.expand));
-    let Some(at) = good.or(entries.last().copied()) else { return Finding::not_yet(missing) };
+    let good = entries
+        .iter()
+        .copied()
+        .find(|at| members_hold(members, document(*at), view.expand));
+    let Some(at) = good.or(entries.last().copied()) else {
+        return Finding::not_yet(missing);
+    };
     // Only the members that are claimed are quoted: a whole snapshot does not fit on a line.
     let actual: Vec<String> = members
         .iter()
-        .map(|(name, _)| format!("{name} = {}", lookup(document(at), name).map_or("nothing".into(), Value::to_string)))
+        .map(|(name, _)| {
+            format!(
+                "{name} = {}",
+                lookup(document(at), name).map_or("nothing".into(), Value::to_string)
+            )
+        })
         .collect();
-    let state = if good.is_some() { State::Holds } else { State::NotYet };
+    let state = if good.is_some() {
+        State::Holds
+    } else {
+        State::NotYet
+    };
     Finding::new(state, clip(&actual.join(", "), QUOTE), [at])
 }
 
@@ -209,38 +316,69 @@ fn proof(view: &View<'_>, module: &str) -> Finding {
         let wanted = |e: &Entry| e.is(module, kind) && e.text("method") == method;
         positions(view, wanted).first().copied()
     };
-    let (Some(l1), Some(l2), Some(l3)) = (line(Kind::Rx, "hello"), line(Kind::Tx, "hello"), line(Kind::Rx, "prove")) else {
+    let (Some(l1), Some(l2), Some(l3)) = (
+        line(Kind::Rx, "hello"),
+        line(Kind::Tx, "hello"),
+        line(Kind::Rx, "prove"),
+    ) else {
         return Finding::not_yet("no `prove` was received");
     };
     let generation = view.trace[l1].generation().unwrap_or(1);
     let key = view.keys.get(&(module.to_owned(), generation));
-    let key = key.and_then(|raw| std::str::from_utf8(raw).ok()).and_then(|text| mac::unhex_32(text.trim_end()));
+    let key = key
+        .and_then(|raw| std::str::from_utf8(raw).ok())
+        .and_then(|text| mac::unhex_32(text.trim_end()));
     let Some(key) = key else {
         return Finding::broken("the secret pipe held no key", [l1]);
     };
     let raw = |at: usize| view.trace[at].text("line").as_bytes();
     let wanted = mac::hex(&mac::orchestrator_proof(&key, raw(l1), raw(l2)));
-    let found = view.trace[l3].data.pointer("/message/params/mac").and_then(Value::as_str).unwrap_or_default();
-    let state = if found == wanted { State::Holds } else { State::Broken };
-    Finding::new(state, format!("mac {found}, and the key gives {wanted}"), [l1, l2, l3])
+    let found = view.trace[l3]
+        .data
+        .pointer("/message/params/mac")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let state = if found == wanted {
+        State::Holds
+    } else {
+        State::Broken
+    };
+    Finding::new(
+        state,
+        format!("mac {found}, and the key gives {wanted}"),
+        [l1, l2, l3],
+    )
 }
 
 fn nearest_event(view: &View<'_>, members: &[(String, Matcher)]) -> String {
     let score = |e: &Entry| {
         let holds = |(name, m): &&(String, Matcher)| {
-            m.holds(lookup(&e.data, name), Scope { root: &e.data, expand: view.expand })
+            m.holds(
+                lookup(&e.data, name),
+                Scope {
+                    root: &e.data,
+                    expand: view.expand,
+                },
+            )
         };
         members.iter().filter(holds).count()
     };
     let events = view.trace.iter().filter(|e| e.kind == Kind::Event);
-    match events.map(|e| (score(e), e)).filter(|(score, _)| *score > 1).max_by_key(|(score, _)| *score) {
+    match events
+        .map(|e| (score(e), e))
+        .filter(|(score, _)| *score > 1)
+        .max_by_key(|(score, _)| *score)
+    {
         Some((_, event)) => format!("no such event; nearest: {}", event.data),
         None => "no such event".into(),
     }
 }
 
 fn occurs(view: &View<'_>, patterns: &[Pattern]) -> Finding {
-    let found: Vec<Option<usize>> = patterns.iter().map(|p| find(view.trace, p, view.expand)).collect();
+    let found: Vec<Option<usize>> = patterns
+        .iter()
+        .map(|p| find(view.trace, p, view.expand))
+        .collect();
     let evidence = found.iter().flatten().copied();
     match patterns.iter().zip(&found).find(|(_, at)| at.is_none()) {
         None => Finding::holds("all of them", evidence),
@@ -257,11 +395,24 @@ fn order(view: &View<'_>, patterns: &[Pattern]) -> Finding {
     let good = sorted.is_sorted_by_key(|(at, _)| *at);
     sorted.sort_by_key(|(at, _)| *at);
     let time = |at: usize| format!("{:.3} ms", view.trace[at].t_us as f64 / 1000.0);
-    let actual: Vec<String> = sorted.iter().map(|(at, pattern)| format!("{pattern} at {}", time(*at))).collect();
-    Finding::new(if good { State::Holds } else { State::Broken }, actual.join(", then "), seen.evidence)
+    let actual: Vec<String> = sorted
+        .iter()
+        .map(|(at, pattern)| format!("{pattern} at {}", time(*at)))
+        .collect();
+    Finding::new(
+        if good { State::Holds } else { State::Broken },
+        actual.join(", then "),
+        seen.evidence,
+    )
 }
 
-fn gap(view: &View<'_>, from: &Pattern, to: &Pattern, least: Option<Duration>, most: Option<Duration>) -> Finding {
+fn gap(
+    view: &View<'_>,
+    from: &Pattern,
+    to: &Pattern,
+    least: Option<Duration>,
+    most: Option<Duration>,
+) -> Finding {
     let Some(start) = find(view.trace, from, view.expand) else {
         return Finding::not_yet(format!("not seen: {from}"));
     };
@@ -274,8 +425,16 @@ fn gap(view: &View<'_>, from: &Pattern, to: &Pattern, least: Option<Duration>, m
     };
     let short = least.is_some_and(|least| between + REPORT_LAG < least);
     let long = most.is_some_and(|most| between > most.mul_f64(view.time_scale));
-    let state = if short || long { State::Broken } else { State::Holds };
-    Finding::new(state, format!("{:.3} ms", between.as_secs_f64() * 1000.0), [start, end])
+    let state = if short || long {
+        State::Broken
+    } else {
+        State::Holds
+    };
+    Finding::new(
+        state,
+        format!("{:.3} ms", between.as_secs_f64() * 1000.0),
+        [start, end],
+    )
 }
 
 fn overlap(view: &View<'_>, modules: &[String]) -> Finding {
@@ -294,10 +453,17 @@ fn overlap(view: &View<'_>, modules: &[String]) -> Finding {
     let last_launch = launched.iter().flatten().max().copied().unwrap_or(0);
     let first_ready = ready.iter().flatten().min().copied();
     match first_ready {
-        Some(first) if first < last_launch => {
-            Finding::broken(format!("one was ready before the last was launched: {}", quote(view, first)), [first, last_launch])
-        }
-        _ => Finding::holds("all were launched before any was ready", launched.into_iter().flatten()),
+        Some(first) if first < last_launch => Finding::broken(
+            format!(
+                "one was ready before the last was launched: {}",
+                quote(view, first)
+            ),
+            [first, last_launch],
+        ),
+        _ => Finding::holds(
+            "all were launched before any was ready",
+            launched.into_iter().flatten(),
+        ),
     }
 }
 
@@ -305,7 +471,9 @@ fn orchestrator(view: &View<'_>, facts: &RunFacts) -> Finding {
     let end = positions(view, |e| e.kind == Kind::End).last().copied();
     if let Some(alive) = facts.alive {
         return match (alive, end) {
-            (true, None) | (false, Some(_)) => Finding::holds(if alive { "it runs" } else { "it ended" }, end),
+            (true, None) | (false, Some(_)) => {
+                Finding::holds(if alive { "it runs" } else { "it ended" }, end)
+            }
             (true, Some(at)) => Finding::broken(format!("it ended: {}", ending(&view.trace[at].data)), [at]),
             (false, None) => Finding::not_yet("it runs"),
         };
@@ -315,22 +483,44 @@ fn orchestrator(view: &View<'_>, facts: &RunFacts) -> Finding {
 }
 
 fn run(view: &View<'_>, of: &str, facts: &RunFacts) -> Finding {
-    let at = positions(view, |e| e.kind == Kind::Run && e.text("label") == of).last().copied();
-    let Some(at) = at else { return Finding::not_yet(format!("`{of}` has not ended")) };
+    let at = positions(view, |e| e.kind == Kind::Run && e.text("label") == of)
+        .last()
+        .copied();
+    let Some(at) = at else {
+        return Finding::not_yet(format!("`{of}` has not ended"));
+    };
     let entry = &view.trace[at];
     of_run(view, facts, Some(&entry.data), Some(at), entry.text("output"))
 }
 
-fn of_run(view: &View<'_>, facts: &RunFacts, end: Option<&Value>, at: Option<usize>, output: &str) -> Finding {
+fn of_run(
+    view: &View<'_>,
+    facts: &RunFacts,
+    end: Option<&Value>,
+    at: Option<usize>,
+    output: &str,
+) -> Finding {
     let document = json!({"exit": end.and_then(|end| end.get("code")), "output": output});
     let holds = |name: &str, matcher: &Option<Matcher>| {
         let value = document.get(name).filter(|value| !value.is_null());
-        matcher.as_ref().is_none_or(|m| m.holds(value, Scope { root: &document, expand: view.expand }))
+        matcher.as_ref().is_none_or(|m| {
+            m.holds(
+                value,
+                Scope {
+                    root: &document,
+                    expand: view.expand,
+                },
+            )
+        })
     };
     let exit = holds("exit", &facts.exit);
     let printed = holds("output", &facts.output);
     let how = end.map_or("it still runs".to_owned(), ending);
-    let actual = if facts.output.is_some() { format!("{how}; printed {:?}", tail(output)) } else { how };
+    let actual = if facts.output.is_some() {
+        format!("{how}; printed {:?}", tail(output))
+    } else {
+        how
+    };
     let state = match (exit && printed, end.is_some()) {
         (true, _) => State::Holds,
         (false, true) => State::Broken,
@@ -360,7 +550,11 @@ fn reply(
     error: Option<&[(String, Matcher)]>,
     closed: bool,
 ) -> Finding {
-    let labelled = |kind| positions(view, |e| e.kind == kind && e.text("label") == of).last().copied();
+    let labelled = |kind| {
+        positions(view, |e| e.kind == kind && e.text("label") == of)
+            .last()
+            .copied()
+    };
     if closed {
         return match (labelled(Kind::Closed), labelled(Kind::Reply)) {
             (Some(at), _) => Finding::holds("the connection was closed", [at]),
@@ -376,9 +570,17 @@ fn reply(
     };
     let message = view.trace[at].data.get("message").unwrap_or(&Value::Null);
     let part = |name: &str, claim: Option<&[(String, Matcher)]>| {
-        claim.is_none_or(|members| message.get(name).is_some_and(|part| members_hold(members, part, view.expand)))
+        claim.is_none_or(|members| {
+            message
+                .get(name)
+                .is_some_and(|part| members_hold(members, part, view.expand))
+        })
     };
-    let state = if part("result", result) && part("error", error) { State::Holds } else { State::Broken };
+    let state = if part("result", result) && part("error", error) {
+        State::Holds
+    } else {
+        State::Broken
+    };
     Finding::new(state, quote(view, at), [at])
 }
 
@@ -403,19 +605,38 @@ fn path(view: &View<'_>, facts: &PathFacts) -> Finding {
         document["json"] = serde_json::from_str(&text).unwrap_or(Value::Null);
         document["content"] = text.into();
     }
-    let scope = Scope { root: &document, expand: view.expand };
-    let holds = |name: &str, m: &Option<Matcher>| m.as_ref().is_none_or(|m| m.holds(document.get(name), scope));
-    let json = facts.json.as_ref().is_none_or(|members| members_hold(members, &document["json"], view.expand));
-    let good = holds("mode", &facts.mode) && holds("kind", &facts.kind) && holds("content", &facts.content) && json;
-    Finding::new(if good { State::Holds } else { State::NotYet }, clip(&document.to_string(), QUOTE), [])
+    let scope = Scope {
+        root: &document,
+        expand: view.expand,
+    };
+    let holds =
+        |name: &str, m: &Option<Matcher>| m.as_ref().is_none_or(|m| m.holds(document.get(name), scope));
+    let json = facts
+        .json
+        .as_ref()
+        .is_none_or(|members| members_hold(members, &document["json"], view.expand));
+    let good =
+        holds("mode", &facts.mode) && holds("kind", &facts.kind) && holds("content", &facts.content) && json;
+    Finding::new(
+        if good { State::Holds } else { State::NotYet },
+        clip(&document.to_string(), QUOTE),
+        [],
+    )
 }
 
 fn compare(view: &View<'_>, values: &Values, distinct: bool) -> Finding {
     let mut found: Vec<(usize, String, Value)> = Vec::new();
-    for (at, entry) in view.trace.iter().enumerate().filter(|(_, e)| values.of.contains(&e.actor)) {
+    for (at, entry) in view
+        .trace
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| values.of.contains(&e.actor))
+    {
         let generation = entry.generation().unwrap_or(1);
         let value = match (&values.source, entry.kind) {
-            (ValueSource::Launch(pointer), Kind::Launch) => entry.data.pointer(&format!("/snapshot{pointer}")).cloned(),
+            (ValueSource::Launch(pointer), Kind::Launch) => {
+                entry.data.pointer(&format!("/snapshot{pointer}")).cloned()
+            }
             (ValueSource::Received(method, pointer), Kind::Rx) if entry.text("method") == method => {
                 entry.data.pointer(&format!("/message{pointer}")).cloned()
             }
@@ -446,11 +667,18 @@ fn compare(view: &View<'_>, values: &Values, distinct: bool) -> Finding {
         }
     }
     let evidence = found.iter().map(|(at, _, _)| *at);
-    let missing = values.of.iter().find(|module| !found.iter().any(|(at, _, _)| view.trace[*at].actor == **module));
+    let missing = values
+        .of
+        .iter()
+        .find(|module| !found.iter().any(|(at, _, _)| view.trace[*at].actor == **module));
     if let Some(module) = missing {
         return Finding::new(State::NotYet, format!("{module} shows no such value"), evidence);
     }
-    let state = if found.len() >= values.at_least { State::Holds } else { State::NotYet };
+    let state = if found.len() >= values.at_least {
+        State::Holds
+    } else {
+        State::NotYet
+    };
     Finding::new(state, format!("{} values", found.len()), evidence)
 }
 
@@ -463,7 +691,11 @@ fn combine(findings: Vec<Finding>, all: bool) -> Finding {
     match findings.iter().find(|f| f.state != wanted) {
         Some(found) => found.clone(),
         None => {
-            let actual = findings.iter().map(|f| f.actual.as_str()).collect::<Vec<_>>().join("; ");
+            let actual = findings
+                .iter()
+                .map(|f| f.actual.as_str())
+                .collect::<Vec<_>>()
+                .join("; ");
             let evidence: Vec<usize> = findings.iter().flat_map(|f| f.evidence.iter().copied()).collect();
             Finding::new(wanted, clip(&actual, QUOTE), evidence)
         }

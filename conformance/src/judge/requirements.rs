@@ -12,13 +12,18 @@ pub fn requirements() -> &'static BTreeMap<String, Level> {
     static ALL: OnceLock<BTreeMap<String, Level>> = OnceLock::new();
     ALL.get_or_init(|| {
         let spec = partenza_spec_map::Spec::embedded();
-        spec.requirements.iter().map(|r| (r.id.clone(), level(r.level))).collect()
+        spec.requirements
+            .iter()
+            .map(|r| (r.id.clone(), level(r.level)))
+            .collect()
     })
 }
 
 /// The strongest level among these requirements; MUST when one is not known, so that nothing is judged too mildly.
 pub fn strongest<'i>(ids: impl Iterator<Item = &'i str>) -> Level {
-    ids.map(|id| requirements().get(id).copied().unwrap_or(Level::Must)).min().unwrap_or(Level::Must)
+    ids.map(|id| requirements().get(id).copied().unwrap_or(Level::Must))
+        .min()
+        .unwrap_or(Level::Must)
 }
 
 fn level(level: partenza_spec_map::Level) -> Level {

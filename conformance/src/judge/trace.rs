@@ -129,7 +129,9 @@ impl Entry {
     /// The entry on one line, for the detail of a report.
     pub fn summary(&self) -> String {
         let what = match self.kind {
-            Kind::Rx | Kind::Answer | Kind::Tx | Kind::Ask | Kind::Reply => self.text("line").trim_end().to_owned(),
+            Kind::Rx | Kind::Answer | Kind::Tx | Kind::Ask | Kind::Reply => {
+                self.text("line").trim_end().to_owned()
+            }
             Kind::Launch => {
                 let number = |name| self.data.get(name).cloned().unwrap_or_default();
                 format!("generation {} pid {}", number("generation"), number("pid"))
@@ -139,7 +141,12 @@ impl Entry {
         };
         let millis = self.t_us / 1000;
         let micros = self.t_us % 1000;
-        format!("{millis:>6}.{micros:03} ms  {:<14} {:<10} {}", self.actor, self.kind.as_str(), clip(&what, 300))
+        format!(
+            "{millis:>6}.{micros:03} ms  {:<14} {:<10} {}",
+            self.actor,
+            self.kind.as_str(),
+            clip(&what, 300)
+        )
     }
 
     /// The entry as a record of the event log.

@@ -33,7 +33,10 @@ pub struct View<'a> {
 impl View<'_> {
     /// The same view, ending before position `end`.
     pub fn until(&self, end: usize) -> Self {
-        Self { trace: &self.trace[..end.min(self.trace.len())], ..*self }
+        Self {
+            trace: &self.trace[..end.min(self.trace.len())],
+            ..*self
+        }
     }
 
     /// A path with its placeholders replaced.
@@ -65,8 +68,16 @@ pub enum State {
 }
 
 impl Finding {
-    pub(crate) fn new(state: State, actual: impl Into<String>, evidence: impl IntoIterator<Item = usize>) -> Self {
-        Self { state, actual: actual.into(), evidence: evidence.into_iter().collect() }
+    pub(crate) fn new(
+        state: State,
+        actual: impl Into<String>,
+        evidence: impl IntoIterator<Item = usize>,
+    ) -> Self {
+        Self {
+            state,
+            actual: actual.into(),
+            evidence: evidence.into_iter().collect(),
+        }
     }
 
     pub(crate) fn holds(actual: impl Into<String>, evidence: impl IntoIterator<Item = usize>) -> Self {

@@ -54,7 +54,8 @@ impl Library {
     /// Every problem of every file.
     pub fn load_dir(directory: &Path) -> Result<Self, Vec<InputError>> {
         let name = directory.display().to_string();
-        let unreadable = |error: std::io::Error| vec![InputError::new(&name, format!("cannot be read: {error}"))];
+        let unreadable =
+            |error: std::io::Error| vec![InputError::new(&name, format!("cannot be read: {error}"))];
         let mut files = Vec::new();
         for entry in std::fs::read_dir(directory).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
@@ -64,7 +65,10 @@ impl Library {
             }
         }
         files.sort();
-        let texts: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let texts: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
         Self::from_texts(&texts, Some(&requirement_ids()))
     }
 
@@ -72,11 +76,15 @@ impl Library {
     ///
     /// # Errors
     /// Every problem of every file.
-    pub fn from_texts(files: &[(&str, &str)], requirements: Option<&BTreeSet<String>>) -> Result<Self, Vec<InputError>> {
+    pub fn from_texts(
+        files: &[(&str, &str)],
+        requirements: Option<&BTreeSet<String>>,
+    ) -> Result<Self, Vec<InputError>> {
         let mut errors = Vec::new();
         let mut suites = Vec::new();
         let mut texts = Vec::new();
         let mut faults = None;
+        let mut misread = BTreeSet::new();
         let mut digest = Sha256::new();
         for (name, text) in files {
             digest.update(format!("{name} {}\n", text.len()));
@@ -95,19 +103,37 @@ impl Library {
                 suites.push(suite);
                 texts.push((*name, *text));
             }
-            errors.extend(problems.into_inner().into_iter().map(|problem| bind(name, text, problem)));
+            let problems = problems.into_inner();
+            if !problems.is_empty() {
+                misread.insert(*name);
+            }
+            errors.extend(problems.into_iter().map(|problem| bind(name, text, problem)));
         }
         for (at, problem) in validate(&suites, requirements) {
             let (name, text) = texts[at];
+            // What could not be read is not complained about a second time for what follows from it.
+            if misread.contains(name) {
+                continue;
+            }
             errors.push(bind(name, text, problem));
         }
         let library = Self {
             suites,
-            faults: faults.as_ref().map(|(_, _, faults)| faults.clone()).unwrap_or_default(),
-            digest: format!("sha256:{}", hex(&digest.finalize())),
+            faults: faults
+                .as_ref()
+                .map(|(_, _, faults)| faults.clone())
+                .unwrap_or_default(),
+            digest: format!("sha256:{}", partenza_probe::mac::hex(&digest.finalize())),
         };
-        if let Some((name, text, _)) = faults {
-            errors.extend(library.check_faults().into_iter().map(|problem| bind(name, text, problem)));
+        if let Some((name, text, _)) = faults
+            && misread.is_empty()
+        {
+            errors.extend(
+                library
+                    .check_faults()
+                    .into_iter()
+                    .map(|problem| bind(name, text, problem)),
+            );
         }
         if errors.is_empty() {
             return Ok(library);
@@ -123,12 +149,15 @@ impl Library {
 
     /// Every case with its suite.
     pub fn cases(&self) -> impl Iterator<Item = Placed<'_>> {
-        self.suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| Placed { suite, case }))
+        self.suites
+            .iter()
+            .flat_map(|suite| suite.cases.iter().map(move |case| Placed { suite, case }))
     }
 
     /// Every check with its case, without the monitors.
     pub fn checks(&self) -> impl Iterator<Item = (&Case, &Check)> {
-        self.cases().flat_map(|placed| placed.case.checks.iter().map(move |check| (placed.case, check)))
+        self.cases()
+            .flat_map(|placed| placed.case.checks.iter().map(move |check| (placed.case, check)))
     }
 
     /// The named faults and the checks that have to notice them.
@@ -144,20 +173,33 @@ impl Library {
     fn check_faults(&self) -> Vec<Problem> {
         use super::tree::Segment;
         let mut known: BTreeSet<String> = self.checks().map(|(case, check)| check.name(case)).collect();
-        known.extend(crate::judge::monitors::catalogue().iter().map(|monitor| monitor.check.to_owned()));
+        known.extend(
+            crate::judge::monitors::catalogue()
+                .iter()
+                .map(|monitor| monitor.check.to_owned()),
+        );
         let mut problems = Vec::new();
         let mut seen = BTreeSet::new();
         for (index, fault) in self.faults.iter().enumerate() {
             let at = |name: &str| vec![Segment::Index(index), Segment::Key(name.to_owned())];
             if !seen.insert(&fault.fault) {
                 let message = format!("the fault `{}` stands here twice", fault.fault);
-                problems.push(Problem { path: at("fault"), message, help: None });
+                problems.push(Problem {
+                    path: at("fault"),
+                    message,
+                    help: None,
+                });
             }
-            let named = std::iter::once(("kills", &fault.kills)).chain(fault.also.iter().map(|id| ("also", id)));
+            let named =
+                std::iter::once(("kills", &fault.kills)).chain(fault.also.iter().map(|id| ("also", id)));
             for (name, id) in named.filter(|(_, id)| !known.contains(*id)) {
                 let help = super::read::suggest(id, known.iter().map(String::as_str));
                 let help = help.filter(|help| matches!(help, Help::Nearest(_)));
-                problems.push(Problem { path: at(name), message: format!("there is no check `{id}`"), help });
+                problems.push(Problem {
+                    path: at(name),
+                    message: format!("there is no check `{id}`"),
+                    help,
+                });
             }
         }
         problems
@@ -169,7 +211,11 @@ fn read_faults(root: &Node<'_>) -> Vec<Fault> {
         node.only(&["fault", "about", "kills", "also"]);
         Some(Fault {
             fault: node.need("fault")?.text()?.to_owned(),
-            about: node.need("about").and_then(|n| n.text()).unwrap_or_default().to_owned(),
+            about: node
+                .need("about")
+                .and_then(|n| n.text())
+                .unwrap_or_default()
+                .to_owned(),
             kills: node.need("kills")?.text()?.to_owned(),
             also: node.get("also").map(|n| n.texts()).unwrap_or_default(),
         })
@@ -179,7 +225,10 @@ fn read_faults(root: &Node<'_>) -> Vec<Fault> {
 
 /// The ids that chapters define, from the embedded specification.
 fn requirement_ids() -> BTreeSet<String> {
-    crate::spec::requirements().keys().cloned().collect()
+    crate::judge::requirements::requirements()
+        .keys()
+        .cloned()
+        .collect()
 }
 
 fn bind(name: &str, text: &str, problem: Problem) -> InputError {
@@ -201,7 +250,9 @@ fn error_at(
         message,
         expected: Vec::new(),
         suggestion: None,
-        source_line: place.and_then(|(line, _)| text.lines().nth(line.saturating_sub(1))).map(str::to_owned),
+        source_line: place
+            .and_then(|(line, _)| text.lines().nth(line.saturating_sub(1)))
+            .map(str::to_owned),
     };
     match help {
         Some(Help::Nearest(word)) => error.suggestion = Some(word),
@@ -210,8 +261,4 @@ fn error_at(
         None => {}
     }
     error
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

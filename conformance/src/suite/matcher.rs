@@ -46,8 +46,21 @@ pub enum Matcher {
 }
 
 const WORDS: [&str; 15] = [
-    "matches", "one-of", "at-least", "at-most", "has", "each", "subset-of", "keys", "length", "absent", "present",
-    "not", "equals", "same-as", "file-digest",
+    "matches",
+    "one-of",
+    "at-least",
+    "at-most",
+    "has",
+    "each",
+    "subset-of",
+    "keys",
+    "length",
+    "absent",
+    "present",
+    "not",
+    "equals",
+    "same-as",
+    "file-digest",
 ];
 
 /// Replaces the placeholders of a text.
@@ -73,7 +86,9 @@ impl Matcher {
             (Self::All(all), value) => all.iter().all(|m| m.holds(value, scope)),
             (_, None) => false,
             (Self::Present, Some(_)) => true,
-            (Self::SameAs(pointer), Some(value)) => lookup(scope.root, pointer).is_some_and(|other| same(other, value)),
+            (Self::SameAs(pointer), Some(value)) => {
+                lookup(scope.root, pointer).is_some_and(|other| same(other, value))
+            }
             (Self::Equal(Value::String(text)), Some(value)) => value.as_str() == Some(&expand(text)),
             (Self::Equal(wanted), Some(value)) => same(wanted, value),
             (Self::Matches(expression), Some(value)) => match value {
@@ -90,17 +105,17 @@ impl Matcher {
                 _ => false,
             },
             (Self::Each(matcher), Some(Value::Array(items))) => items.iter().all(|v| inner(matcher, v)),
-            (Self::SubsetOf(all), Some(Value::Array(items))) => {
-                items.iter().all(|v| v.as_str().is_some_and(|s| all.iter().any(|a| a == s)))
-            }
+            (Self::SubsetOf(all), Some(Value::Array(items))) => items
+                .iter()
+                .all(|v| v.as_str().is_some_and(|s| all.iter().any(|a| a == s))),
             (Self::SubsetOf(all), Some(Value::Object(map))) => map.keys().all(|k| all.contains(k)),
             (Self::Keys(matcher), Some(Value::Object(map))) => {
                 inner(matcher, &map.keys().map(|k| Value::from(k.as_str())).collect())
             }
             (Self::Length(matcher), Some(value)) => length(value).is_some_and(|n| inner(matcher, &n.into())),
-            (Self::Members(members), Some(value @ Value::Object(_))) => {
-                members.iter().all(|(name, m)| m.holds(lookup(value, name), scope))
-            }
+            (Self::Members(members), Some(value @ Value::Object(_))) => members
+                .iter()
+                .all(|(name, m)| m.holds(lookup(value, name), scope)),
             _ => false,
         }
     }
@@ -108,7 +123,10 @@ impl Matcher {
     /// The claim in words, for the `expected` line of a report.
     pub fn describe(&self, expand: Expand<'_>) -> String {
         let list = |all: &[Self], word: &str| {
-            all.iter().map(|m| m.describe(expand)).collect::<Vec<_>>().join(word)
+            all.iter()
+                .map(|m| m.describe(expand))
+                .collect::<Vec<_>>()
+                .join(word)
         };
         match self {
             Self::Equal(Value::String(text)) => format!("{:?}", expand(text)),
@@ -133,13 +151,28 @@ impl Matcher {
 
     /// Reads a matcher as a suite writes it.
     pub(crate) fn read(node: &Node<'_>) -> Self {
-        let Some(map) = node.value.as_object() else { return Self::Equal(node.value.clone()) };
+        let Some(map) = node.value.as_object() else {
+            return Self::Equal(node.value.clone());
+        };
         let words = map.keys().filter(|key| WORDS.contains(&key.as_str())).count();
         if words == 0 {
-            return Self::Members(node.entries().iter().map(|(k, n)| ((*k).to_owned(), Self::read(n))).collect());
+            return Self::Members(
+                node.entries()
+                    .iter()
+                    .map(|(k, n)| ((*k).to_owned(), Self::read(n)))
+                    .collect(),
+            );
         }
-        let mut all: Vec<Self> = node.entries().iter().map(|(word, inner)| Self::word(node, word, inner)).collect();
-        if all.len() == 1 { all.remove(0) } else { Self::All(all) }
+        let mut all: Vec<Self> = node
+            .entries()
+            .iter()
+            .map(|(word, inner)| Self::word(node, word, inner))
+            .collect();
+        if all.len() == 1 {
+            all.remove(0)
+        } else {
+            Self::All(all)
+        }
     }
 
     fn word(node: &Node<'_>, word: &str, inner: &Node<'_>) -> Self {
@@ -176,7 +209,11 @@ impl Matcher {
             }
             other => {
                 let help = suggest(other, WORDS.into_iter());
-                node.problem_at_key(other, format!("`{other}` is no matcher and stands beside one"), help);
+                node.problem_at_key(
+                    other,
+                    format!("`{other}` is no matcher and stands beside one"),
+                    help,
+                );
                 Self::Absent
             }
         }
@@ -194,22 +231,35 @@ impl Matcher {
 
 /// Whether a document has all these members.
 pub(crate) fn members_hold(members: &[(String, Matcher)], root: &Value, expand: Expand<'_>) -> bool {
-    members.iter().all(|(name, matcher)| matcher.holds(lookup(root, name), Scope { root, expand }))
+    members
+        .iter()
+        .all(|(name, matcher)| matcher.holds(lookup(root, name), Scope { root, expand }))
 }
 
 /// Reads members by pointer, or by name for direct members.
 pub(crate) fn read_members(node: &Node<'_>) -> Vec<(String, Matcher)> {
-    node.entries().iter().map(|(name, inner)| ((*name).to_owned(), Matcher::read(inner))).collect()
+    node.entries()
+        .iter()
+        .map(|(name, inner)| ((*name).to_owned(), Matcher::read(inner)))
+        .collect()
 }
 
 /// The member of a value by JSON pointer, or by name when it does not begin with a slash.
 pub(crate) fn lookup<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
-    if name.is_empty() || name.starts_with('/') { value.pointer(name) } else { value.get(name) }
+    if name.is_empty() || name.starts_with('/') {
+        value.pointer(name)
+    } else {
+        value.get(name)
+    }
 }
 
 /// Members in words.
 pub(crate) fn describe_members(members: &[(String, Matcher)], expand: Expand<'_>) -> String {
-    members.iter().map(|(name, m)| format!("{name} = {}", m.describe(expand))).collect::<Vec<_>>().join(", ")
+    members
+        .iter()
+        .map(|(name, m)| format!("{name} = {}", m.describe(expand)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn same(a: &Value, b: &Value) -> bool {
@@ -252,7 +302,13 @@ mod tests {
     }
 
     fn check(claim: &Value, value: &Value) -> bool {
-        matcher(claim).holds(Some(value), Scope { root: value, expand: &|text| text.replace("{x}", "X") })
+        matcher(claim).holds(
+            Some(value),
+            Scope {
+                root: value,
+                expand: &|text| text.replace("{x}", "X"),
+            },
+        )
     }
 
     #[test]
@@ -264,15 +320,35 @@ mod tests {
             (json!({"one-of": [1, 2]}), json!(2), json!(3)),
             (json!({"at-least": 1, "at-most": 3}), json!(3), json!(4)),
             (json!({"has": "b"}), json!("abc"), json!("acd")),
-            (json!({"has": {"fd": 3}}), json!([{"fd": 3, "kind": "socket"}]), json!([{"fd": 4}])),
-            (json!({"each": {"matches": "^x"}}), json!(["xa", "xb"]), json!(["xa", "b"])),
+            (
+                json!({"has": {"fd": 3}}),
+                json!([{"fd": 3, "kind": "socket"}]),
+                json!([{"fd": 4}]),
+            ),
+            (
+                json!({"each": {"matches": "^x"}}),
+                json!(["xa", "xb"]),
+                json!(["xa", "b"]),
+            ),
             (json!({"subset-of": ["a", "b"]}), json!(["a"]), json!(["a", "c"])),
-            (json!({"keys": {"subset-of": ["a", "b"]}}), json!({"a": 1}), json!({"c": 1})),
+            (
+                json!({"keys": {"subset-of": ["a", "b"]}}),
+                json!({"a": 1}),
+                json!({"c": 1}),
+            ),
             (json!({"length": 2}), json!([1, 2]), json!([1])),
             (json!({"length": {"at-most": 2}}), json!("ab"), json!("abc")),
             (json!({"not": "a"}), json!("b"), json!("a")),
-            (json!({"sid": {"same-as": "/pid"}}), json!({"sid": 7, "pid": 7}), json!({"sid": 7, "pid": 8})),
-            (json!({"state": "ready"}), json!({"state": "ready", "pid": 1}), json!({"state": "failed"})),
+            (
+                json!({"sid": {"same-as": "/pid"}}),
+                json!({"sid": 7, "pid": 7}),
+                json!({"sid": 7, "pid": 8}),
+            ),
+            (
+                json!({"state": "ready"}),
+                json!({"state": "ready", "pid": 1}),
+                json!({"state": "failed"}),
+            ),
         ];
         for (claim, good, bad) in table {
             assert!(check(&claim, &good), "{claim} refuses {good}");
@@ -282,7 +358,10 @@ mod tests {
 
     #[test]
     fn absence_is_only_accepted_where_it_is_claimed() {
-        let free = Scope { root: &Value::Null, expand: &|text| text.to_owned() };
+        let free = Scope {
+            root: &Value::Null,
+            expand: &|text| text.to_owned(),
+        };
         assert!(matcher(&json!({"absent": true})).holds(None, free));
         assert!(!matcher(&json!({"not": "a"})).holds(None, free));
         assert!(!matcher(&json!({"present": true})).holds(None, free));

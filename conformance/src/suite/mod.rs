@@ -11,10 +11,11 @@ mod pattern;
 mod predicates;
 mod read;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod validate;
 
-pub(crate) use library::hex;
 pub use library::{Library, Placed};
 pub use matcher::Matcher;
 pub use model::*;

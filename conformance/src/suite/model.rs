@@ -39,6 +39,8 @@ pub struct Case {
     pub modules: BTreeMap<String, Module>,
     /// Further files of the module directory, by name.
     pub files: BTreeMap<String, ExtraFile>,
+    /// Small servers that health probes may be pointed at.
+    pub listeners: BTreeMap<String, Listener>,
     /// Variables in the orchestrator's own environment.
     pub environment: BTreeMap<String, String>,
     /// What happens, in order.
@@ -72,6 +74,17 @@ impl Module {
     pub fn is_honest(&self) -> bool {
         self.puppet && self.except.is_none()
     }
+}
+
+/// A small server on the loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// Accepts, and closes.
+    Tcp,
+    /// Accepts, and says nothing.
+    Silent,
+    /// Answers HTTP with this status.
+    Http(u16),
 }
 
 /// A file beside the module files.

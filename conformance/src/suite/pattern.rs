@@ -10,8 +10,19 @@ use super::model::{Actor, Pattern, Verb};
 use super::read::{Node, suggest};
 
 const VERBS: [&str; 13] = [
-    "reaches", "launched", "exited", "received", "sent", "got-signal", "saw-eof", "started", "signalled", "asked",
-    "answered", "ready", "is",
+    "reaches",
+    "launched",
+    "exited",
+    "received",
+    "sent",
+    "got-signal",
+    "saw-eof",
+    "started",
+    "signalled",
+    "asked",
+    "answered",
+    "ready",
+    "is",
 ];
 
 impl Pattern {
@@ -22,7 +33,12 @@ impl Pattern {
             let members = read_members(&node.need("event")?);
             let nth = node.get("nth").and_then(|n| n.count()).unwrap_or(1);
             let verb = Verb::Event(members);
-            return Some(Self { actor: Actor::Events, verb, nth: usize::try_from(nth).ok()?, generation: None });
+            return Some(Self {
+                actor: Actor::Events,
+                verb,
+                nth: usize::try_from(nth).ok()?,
+                generation: None,
+            });
         }
         let text = node.text()?;
         let Some((name, rest)) = text.split_once(' ') else {
@@ -55,7 +71,11 @@ impl Pattern {
         {
             nth = count;
             words.truncate(words.len() - 2);
-        } else if let Some(count) = words.last().and_then(|w| w.strip_prefix('#')).and_then(|n| n.parse().ok()) {
+        } else if let Some(count) = words
+            .last()
+            .and_then(|w| w.strip_prefix('#'))
+            .and_then(|n| n.parse().ok())
+        {
             nth = count;
             words.pop();
         }
@@ -63,7 +83,9 @@ impl Pattern {
             words.remove(0);
         }
         let verb = match (&actor, &words[..]) {
-            (Actor::System, ["reaches" | "is", state]) | (Actor::System, [state]) => Verb::Reaches((*state).to_owned()),
+            (Actor::System, ["reaches" | "is", state]) | (Actor::System, [state]) => {
+                Verb::Reaches((*state).to_owned())
+            }
             (Actor::Module(_), ["reaches", state]) => Verb::Reaches((*state).to_owned()),
             (Actor::Module(_), ["launched"]) => Verb::Launched,
             (Actor::Module(_), ["received", method]) => Verb::Received((*method).to_owned()),
@@ -86,7 +108,12 @@ impl Pattern {
             node.problem("occurrences are counted from 1", None);
             return None;
         }
-        Some(Self { actor, verb, nth, generation })
+        Some(Self {
+            actor,
+            verb,
+            nth,
+            generation,
+        })
     }
 
     /// The module that the pattern is about.
@@ -133,7 +160,11 @@ impl fmt::Display for Pattern {
             Verb::Asked => f.write_str("asked")?,
             Verb::Answered => f.write_str("answered")?,
             Verb::Event(members) => {
-                write!(f, "with {}", super::matcher::describe_members(members, &str::to_owned))?;
+                write!(
+                    f,
+                    "with {}",
+                    super::matcher::describe_members(members, &str::to_owned)
+                )?;
             }
         }
         if self.nth > 1 {

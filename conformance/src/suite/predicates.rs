@@ -11,13 +11,38 @@ use super::pattern::bare_signal;
 use super::read::{Node, suggest};
 
 const GENERAL: [&str; 18] = [
-    "event", "never-event", "never", "occurs", "order", "gap", "together", "overlap", "orchestrator", "boot", "run",
-    "reply", "path", "all", "any", "distinct", "same", "count",
+    "event",
+    "never-event",
+    "never",
+    "occurs",
+    "order",
+    "gap",
+    "together",
+    "overlap",
+    "orchestrator",
+    "boot",
+    "run",
+    "reply",
+    "path",
+    "all",
+    "any",
+    "distinct",
+    "same",
+    "count",
 ];
 
 const OF_A_MODULE: [&str; 11] = [
-    "processes", "launches", "received", "never-received", "every", "launch", "answered", "never-signal", "proof",
-    "state", "key",
+    "processes",
+    "launches",
+    "received",
+    "never-received",
+    "every",
+    "launch",
+    "answered",
+    "never-signal",
+    "proof",
+    "state",
+    "key",
 ];
 
 /// Words that qualify another word of a module's claim.
@@ -34,7 +59,11 @@ pub(crate) fn read_predicate(node: &Node<'_>, modules: &[&str]) -> Option<Predic
             other => {
                 let known = modules.iter().copied().chain(GENERAL);
                 let help = suggest(other, known);
-                node.problem_at_key(other, format!("`{other}` is neither a module of this case nor a predicate"), help);
+                node.problem_at_key(
+                    other,
+                    format!("`{other}` is neither a module of this case nor a predicate"),
+                    help,
+                );
                 None
             }
         };
@@ -44,17 +73,28 @@ pub(crate) fn read_predicate(node: &Node<'_>, modules: &[&str]) -> Option<Predic
         node.problem("this claims nothing", None);
         return None;
     }
-    Some(if all.len() == 1 { all.remove(0) } else { Predicate::All(all) })
+    Some(if all.len() == 1 {
+        all.remove(0)
+    } else {
+        Predicate::All(all)
+    })
 }
 
 fn read_general(word: &str, whole: &Node<'_>, node: &Node<'_>, modules: &[&str]) -> Option<Predicate> {
-    let patterns = |node: &Node<'_>| node.one_or_many().iter().map(Pattern::read).collect::<Option<Vec<_>>>();
+    let patterns = |node: &Node<'_>| {
+        node.one_or_many()
+            .iter()
+            .map(Pattern::read)
+            .collect::<Option<Vec<_>>>()
+    };
     Some(match word {
         "event" => Predicate::Event {
             members: read_members(node),
             count: whole.get("count").map(|count| Matcher::read(&count)),
         },
-        "never-event" => Predicate::NeverEvent { members: read_members(node) },
+        "never-event" => Predicate::NeverEvent {
+            members: read_members(node),
+        },
         "never" => Predicate::Never(Pattern::read(node)?),
         "occurs" | "together" => Predicate::Occurs(patterns(node)?),
         "order" => Predicate::Order(patterns(node)?),
@@ -106,10 +146,24 @@ fn read_general(word: &str, whole: &Node<'_>, node: &Node<'_>, modules: &[&str])
         }
         "distinct" => Predicate::Distinct(read_values(node)?),
         "same" => Predicate::Same(read_values(node)?),
-        "all" => Predicate::All(node.items().iter().filter_map(|n| read_predicate(n, modules)).collect()),
-        "any" => Predicate::Any(node.items().iter().filter_map(|n| read_predicate(n, modules)).collect()),
+        "all" => Predicate::All(
+            node.items()
+                .iter()
+                .filter_map(|n| read_predicate(n, modules))
+                .collect(),
+        ),
+        "any" => Predicate::Any(
+            node.items()
+                .iter()
+                .filter_map(|n| read_predicate(n, modules))
+                .collect(),
+        ),
         _ => {
-            whole.problem_at_key(word, format!("`{word}` qualifies another word and stands alone"), None);
+            whole.problem_at_key(
+                word,
+                format!("`{word}` qualifies another word and stands alone"),
+                None,
+            );
             return None;
         }
     })
@@ -121,10 +175,21 @@ fn read_of_module(module: &str, node: &Node<'_>) -> Option<Predicate> {
     let mut status = Vec::new();
     for (word, inner) in node.entries() {
         let generation = word.split_once('.').and_then(|(_, n)| n.parse::<u64>().ok());
-        let base = if generation.is_some() { word.split('.').next().unwrap_or(word) } else { word };
+        let base = if generation.is_some() {
+            word.split('.').next().unwrap_or(word)
+        } else {
+            word
+        };
         let line = |key_members: Option<&str>| -> Option<LinePattern> {
-            let members = key_members.and_then(|key| node.get(key)).map(|n| read_members(&n)).unwrap_or_default();
-            Some(LinePattern { method: inner.text()?.to_owned(), members, generation })
+            let members = key_members
+                .and_then(|key| node.get(key))
+                .map(|n| read_members(&n))
+                .unwrap_or_default();
+            Some(LinePattern {
+                method: inner.text()?.to_owned(),
+                members,
+                generation,
+            })
         };
         let module = module.clone();
         all.push(match base {
@@ -134,34 +199,65 @@ fn read_of_module(module: &str, node: &Node<'_>) -> Option<Predicate> {
                 }
                 Predicate::NoProcess { module }
             }
-            "launches" => Predicate::Launches { module, count: Matcher::read(&inner) },
+            "launches" => Predicate::Launches {
+                module,
+                count: Matcher::read(&inner),
+            },
             "received" => {
                 let count = node.get("count").map(|n| Matcher::read(&n));
-                Predicate::Received { module, line: line(Some("where"))?, count }
+                Predicate::Received {
+                    module,
+                    line: line(Some("where"))?,
+                    count,
+                }
             }
-            "never-received" => Predicate::NeverReceived { module, line: line(Some("where"))? },
+            "never-received" => Predicate::NeverReceived {
+                module,
+                line: line(Some("where"))?,
+            },
             "every" => {
                 let members = node.need("is").map(|n| read_members(&n))?;
-                Predicate::EveryReceived { module, line: line(Some("where"))?, members }
+                Predicate::EveryReceived {
+                    module,
+                    line: line(Some("where"))?,
+                    members,
+                }
             }
-            "launch" => {
-                Predicate::Launch { module, generation: generation.unwrap_or(1), members: read_members(&inner) }
-            }
+            "launch" => Predicate::Launch {
+                module,
+                generation: generation.unwrap_or(1),
+                members: read_members(&inner),
+            },
             "answered" => {
                 let mut members = Vec::new();
                 for (key, prefix) in [("result", "/result"), ("error", "/error")] {
                     if let Some(claim) = node.get(key) {
                         members.push((prefix.to_owned(), Matcher::Present));
                         members.extend(read_members(&claim).into_iter().map(|(name, matcher)| {
-                            let slash = if name.starts_with('/') || name.is_empty() { "" } else { "/" };
+                            let slash = if name.starts_with('/') || name.is_empty() {
+                                ""
+                            } else {
+                                "/"
+                            };
                             (format!("{prefix}{slash}{name}"), matcher)
                         }));
                     }
                 }
-                Predicate::Answered { module, to: inner.value.clone(), members }
+                Predicate::Answered {
+                    module,
+                    to: inner.value.clone(),
+                    members,
+                }
             }
-            "key" => Predicate::Key { module, generation: generation.unwrap_or(1), members: read_members(&inner) },
-            "never-signal" => Predicate::NeverSignal { module, signal: bare_signal(inner.text()?) },
+            "key" => Predicate::Key {
+                module,
+                generation: generation.unwrap_or(1),
+                members: read_members(&inner),
+            },
+            "never-signal" => Predicate::NeverSignal {
+                module,
+                signal: bare_signal(inner.text()?),
+            },
             "proof" => {
                 if inner.value.as_str() != Some("correct") {
                     inner.problem("the only claim about a proof is `correct`", None);
@@ -182,18 +278,38 @@ fn read_of_module(module: &str, node: &Node<'_>) -> Option<Predicate> {
         });
     }
     if !status.is_empty() {
-        all.insert(0, Predicate::Status { module, members: status });
+        all.insert(
+            0,
+            Predicate::Status {
+                module,
+                members: status,
+            },
+        );
     }
     if all.is_empty() {
         node.problem("this claims nothing", None);
         return None;
     }
-    Some(if all.len() == 1 { all.remove(0) } else { Predicate::All(all) })
+    Some(if all.len() == 1 {
+        all.remove(0)
+    } else {
+        Predicate::All(all)
+    })
 }
 
 /// The members of a status object.
 const STATUS: [&str; 12] = [
-    "id", "version", "state", "reason", "detail", "generation", "pid", "restarts", "since_ms", "waiting_for", "provides",
+    "id",
+    "version",
+    "state",
+    "reason",
+    "detail",
+    "generation",
+    "pid",
+    "restarts",
+    "since_ms",
+    "waiting_for",
+    "provides",
     "exit",
 ];
 
@@ -224,20 +340,31 @@ fn read_values(node: &Node<'_>) -> Option<Values> {
         }
         (None, None, Some(_)) => ValueSource::Key,
         _ => {
-            node.problem("exactly one of `launch`, `received` and `key` says which values", None);
+            node.problem(
+                "exactly one of `launch`, `received` and `key` says which values",
+                None,
+            );
             return None;
         }
     };
     let at_least = node.get("at-least").and_then(|n| n.count()).unwrap_or(2);
-    Some(Values { of: node.need("of")?.texts(), source, at_least: usize::try_from(at_least).ok()? })
+    Some(Values {
+        of: node.need("of")?.texts(),
+        source,
+        at_least: usize::try_from(at_least).ok()?,
+    })
 }
 
 impl Predicate {
     /// Whether the predicate can only be judged at the end: it claims that something does not happen.
     pub fn is_never(&self) -> bool {
         match self {
-            Self::NeverReceived { .. } | Self::NeverEvent { .. } | Self::NeverSignal { .. } | Self::Never(_) => true,
+            Self::NeverReceived { .. }
+            | Self::NeverEvent { .. }
+            | Self::NeverSignal { .. }
+            | Self::Never(_) => true,
             Self::EveryReceived { .. } | Self::Distinct(_) | Self::Same(_) => true,
+            Self::Orchestrator(facts) => facts.alive == Some(true),
             Self::All(all) | Self::Any(all) => all.iter().any(Self::is_never),
             _ => false,
         }
@@ -246,21 +373,29 @@ impl Predicate {
     /// Whether the predicate claims a refusal or an absence, which a dead target shows as well as a right one.
     pub fn is_rejection(&self) -> bool {
         match self {
-            Self::NeverReceived { .. } | Self::NeverEvent { .. } | Self::NeverSignal { .. } | Self::Never(_) => true,
+            Self::NeverReceived { .. }
+            | Self::NeverEvent { .. }
+            | Self::NeverSignal { .. }
+            | Self::Never(_) => true,
             Self::NoProcess { .. } => true,
             Self::Status { members, .. } => members.iter().any(|(name, matcher)| {
                 let literals = matcher.literals();
                 name == "state"
                     && !literals.is_empty()
-                    && literals.iter().all(|v| v.as_str().is_some_and(|state| REJECTED.contains(&state)))
+                    && literals
+                        .iter()
+                        .all(|v| v.as_str().is_some_and(|state| REJECTED.contains(&state)))
             }),
             Self::Launches { count, .. } => claims_zero(count),
-            Self::Received { count, .. } | Self::Event { count, .. } => count.as_ref().is_some_and(claims_zero),
+            Self::Received { count, .. } | Self::Event { count, .. } => {
+                count.as_ref().is_some_and(claims_zero)
+            }
             Self::Reply { error, closed, .. } => error.is_some() || *closed,
             Self::Answered { members, .. } => members.iter().any(|(name, _)| name.starts_with("/error")),
-            Self::Orchestrator(facts) | Self::BootRun(facts) | Self::Run { facts, .. } => {
-                facts.exit.as_ref().is_some_and(|exit| !exit.literals().iter().any(|v| v.as_u64() == Some(0)))
-            }
+            Self::Orchestrator(facts) | Self::BootRun(facts) | Self::Run { facts, .. } => facts
+                .exit
+                .as_ref()
+                .is_some_and(|exit| !exit.literals().iter().any(|v| v.as_u64() == Some(0))),
             Self::Path(facts) => !facts.exists,
             Self::All(all) => all.iter().any(Self::is_rejection),
             Self::Any(all) => !all.is_empty() && all.iter().all(Self::is_rejection),
@@ -291,12 +426,18 @@ impl Predicate {
             Self::Distinct(values) | Self::Same(values) => values.of.iter().for_each(|m| visit(m)),
             Self::All(all) | Self::Any(all) => all.iter().for_each(|p| p.for_each_module(visit)),
             Self::Event { members, .. } | Self::NeverEvent { members } => {
-                let module = members.iter().find(|(name, _)| name == "module" || name == "/module");
+                let module = members
+                    .iter()
+                    .find(|(name, _)| name == "module" || name == "/module");
                 if let Some(name) = module.and_then(|(_, m)| m.literals().first().and_then(|v| v.as_str())) {
                     visit(name);
                 }
             }
-            Self::Orchestrator(_) | Self::BootRun(_) | Self::Run { .. } | Self::Reply { .. } | Self::Path(_) => {}
+            Self::Orchestrator(_)
+            | Self::BootRun(_)
+            | Self::Run { .. }
+            | Self::Reply { .. }
+            | Self::Path(_) => {}
         }
     }
 }

@@ -46,7 +46,11 @@ pub(crate) struct Node<'a> {
 impl<'a> Node<'a> {
     /// The root of a file.
     pub(crate) fn root(value: &'a Value, problems: &'a RefCell<Vec<Problem>>) -> Self {
-        Self { value, path: Path::new(), problems }
+        Self {
+            value,
+            path: Path::new(),
+            problems,
+        }
     }
 
     /// Reports a problem at this value.
@@ -68,7 +72,11 @@ impl<'a> Node<'a> {
     fn inner(&self, segment: Segment, value: &'a Value) -> Self {
         let mut path = self.path.clone();
         path.push(segment);
-        Self { value, path, problems: self.problems }
+        Self {
+            value,
+            path,
+            problems: self.problems,
+        }
     }
 
     /// The entries of a map; a problem and nothing when it is none.
@@ -112,7 +120,9 @@ impl<'a> Node<'a> {
     /// Every key with its value.
     pub(crate) fn entries(&self) -> Vec<(&'a str, Self)> {
         let Some(map) = self.map() else { return Vec::new() };
-        map.iter().map(|(key, value)| (key.as_str(), self.inner(Segment::Key(key.clone()), value))).collect()
+        map.iter()
+            .map(|(key, value)| (key.as_str(), self.inner(Segment::Key(key.clone()), value)))
+            .collect()
     }
 
     /// Every item of a list.
@@ -121,12 +131,19 @@ impl<'a> Node<'a> {
             self.problem(format!("expected a list, found {}", name_of(self.value)), None);
             return Vec::new();
         };
-        list.iter().enumerate().map(|(index, item)| self.inner(Segment::Index(index), item)).collect()
+        list.iter()
+            .enumerate()
+            .map(|(index, item)| self.inner(Segment::Index(index), item))
+            .collect()
     }
 
     /// The items of a list, or the one value that stands in its place.
     pub(crate) fn one_or_many(&self) -> Vec<Self> {
-        if self.value.is_array() { self.items() } else { vec![self.clone()] }
+        if self.value.is_array() {
+            self.items()
+        } else {
+            vec![self.clone()]
+        }
     }
 
     /// A text.
@@ -140,14 +157,21 @@ impl<'a> Node<'a> {
 
     /// A text, or a list of texts.
     pub(crate) fn texts(&self) -> Vec<String> {
-        self.one_or_many().iter().filter_map(Node::text).map(str::to_owned).collect()
+        self.one_or_many()
+            .iter()
+            .filter_map(Node::text)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// A whole number that is not negative.
     pub(crate) fn count(&self) -> Option<u64> {
         let count = self.value.as_u64();
         if count.is_none() {
-            self.problem(format!("expected a whole number, found {}", name_of(self.value)), None);
+            self.problem(
+                format!("expected a whole number, found {}", name_of(self.value)),
+                None,
+            );
         }
         count
     }
@@ -156,21 +180,29 @@ impl<'a> Node<'a> {
     pub(crate) fn flag(&self) -> Option<bool> {
         let flag = self.value.as_bool();
         if flag.is_none() {
-            self.problem(format!("expected true or false, found {}", name_of(self.value)), None);
+            self.problem(
+                format!("expected true or false, found {}", name_of(self.value)),
+                None,
+            );
         }
         flag
     }
 
     /// A duration such as `250ms`.
     pub(crate) fn duration(&self) -> Option<Duration> {
-        partenza_probe::duration::parse(self.text()?).map_err(|message| self.problem(message, None)).ok()
+        partenza_probe::duration::parse(self.text()?)
+            .map_err(|message| self.problem(message, None))
+            .ok()
     }
 
     /// An id: lower-case letters, digits and hyphens.
     pub(crate) fn id(&self) -> Option<String> {
         let id = self.text()?;
         if !is_id(id) {
-            self.problem(format!("`{id}` is no id"), Some("use lower-case letters, digits and hyphens".into()));
+            self.problem(
+                format!("`{id}` is no id"),
+                Some("use lower-case letters, digits and hyphens".into()),
+            );
             return None;
         }
         Some(id.to_owned())
@@ -193,7 +225,11 @@ pub(crate) fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clo
 
 fn is_id(text: &str) -> bool {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !text.is_empty() && text.len() <= 64 && text.chars().all(word) && !text.starts_with('-') && !text.ends_with('-')
+    !text.is_empty()
+        && text.len() <= 64
+        && text.chars().all(word)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 fn name_of(value: &Value) -> &'static str {
@@ -214,7 +250,13 @@ mod tests {
     #[test]
     fn the_nearest_word_is_suggested() {
         let known = ["steps", "checks", "modules"];
-        assert_eq!(suggest("chekcs", known.into_iter()), Some(Help::Nearest("checks".into())));
-        assert!(matches!(suggest("zzzzzzz", known.into_iter()), Some(Help::Known(_))));
+        assert_eq!(
+            suggest("chekcs", known.into_iter()),
+            Some(Help::Nearest("checks".into()))
+        );
+        assert!(matches!(
+            suggest("zzzzzzz", known.into_iter()),
+            Some(Help::Known(_))
+        ));
     }
 }

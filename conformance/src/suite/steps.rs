@@ -11,8 +11,17 @@ use super::pattern::bare_signal;
 use super::read::Node;
 
 /// Names that a module must not have, because steps and patterns use them for something else.
-pub(crate) const RESERVED: [&str; 9] =
-    ["boot", "control", "orchestrator", "check-command", "system", "together", "check", "within", "event"];
+pub(crate) const RESERVED: [&str; 9] = [
+    "boot",
+    "control",
+    "orchestrator",
+    "check-command",
+    "system",
+    "together",
+    "check",
+    "within",
+    "event",
+];
 
 /// Reads a list of steps.
 pub(crate) fn read_steps(node: &Node<'_>) -> Vec<Step> {
@@ -22,14 +31,29 @@ pub(crate) fn read_steps(node: &Node<'_>) -> Vec<Step> {
 fn read_step(node: &Node<'_>) -> Option<Step> {
     if let Value::String(text) = node.value {
         if text == "boot" {
-            return Some(Step { text: text.clone(), action: Action::Boot, within: None });
+            return Some(Step {
+                text: text.clone(),
+                action: Action::Boot,
+                within: None,
+            });
         }
         // A whole pattern is accepted too, since that is how `until` writes it.
-        return Some(Step { text: text.clone(), action: Action::Await(Pattern::read(node)?), within: None });
+        return Some(Step {
+            text: text.clone(),
+            action: Action::Await(Pattern::read(node)?),
+            within: None,
+        });
     }
-    let entries: Vec<_> = node.entries().into_iter().filter(|(key, _)| *key != "within").collect();
+    let entries: Vec<_> = node
+        .entries()
+        .into_iter()
+        .filter(|(key, _)| *key != "within")
+        .collect();
     let [(who, what)] = &entries[..] else {
-        node.problem("a step is `boot` or a map with one key that says who, beside `within`", None);
+        node.problem(
+            "a step is `boot` or a map with one key that says who, beside `within`",
+            None,
+        );
         return None;
     };
     let within = node.get("within").and_then(|n| n.duration());
@@ -38,14 +62,19 @@ fn read_step(node: &Node<'_>) -> Option<Step> {
             "refused" => Action::BootRefused,
             "answers" => Action::Boot,
             other => {
-                what.problem(format!("a boot cannot be `{other}`"), Some("known here: refused".into()));
+                what.problem(
+                    format!("a boot cannot be `{other}`"),
+                    Some("known here: refused".into()),
+                );
                 return None;
             }
         },
         "control" => read_control(what)?,
         "check-command" => {
             what.only(&["as"]);
-            Action::CheckCommand { label: what.need("as")?.text()?.to_owned() }
+            Action::CheckCommand {
+                label: what.need("as")?.text()?.to_owned(),
+            }
         }
         "check" => Action::Check(what.text()?.to_owned()),
         "together" => Action::Together(read_steps(what)),
@@ -57,16 +86,28 @@ fn read_step(node: &Node<'_>) -> Option<Step> {
         "orchestrator" => Action::Await(Pattern::read_rest(what, Actor::Orchestrator, what.text()?)?),
         module if what.value.is_object() => {
             what.only(&["do"]);
-            Action::Do { module: module.to_owned(), deed: read_deed(&what.need("do")?)? }
+            Action::Do {
+                module: module.to_owned(),
+                deed: read_deed(&what.need("do")?)?,
+            }
         }
-        module => Action::Await(Pattern::read_rest(what, Actor::Module(module.to_owned()), &again(what.text()?))?),
+        module => Action::Await(Pattern::read_rest(
+            what,
+            Actor::Module(module.to_owned()),
+            &again(what.text()?),
+        )?),
     };
-    Some(Step { text: describe(node.value), action, within })
+    Some(Step {
+        text: describe(node.value),
+        action,
+        within,
+    })
 }
 
 /// `again` means one occurrence more than the last step about the same thing; the number is filled in afterwards.
 fn again(text: &str) -> String {
-    text.strip_suffix(" again").map_or_else(|| text.to_owned(), |rest| format!("{rest} #{AGAIN}"))
+    text.strip_suffix(" again")
+        .map_or_else(|| text.to_owned(), |rest| format!("{rest} #{AGAIN}"))
 }
 
 /// Stands for "one more than before" until [`count_repetitions`] has run.
@@ -79,8 +120,11 @@ pub(crate) fn count_repetitions(steps: &mut [Step]) {
         for step in steps {
             match &mut step.action {
                 Action::Await(pattern) => {
-                    let before =
-                        seen.iter().filter(|p| p.actor == pattern.actor && p.verb == pattern.verb).map(|p| p.nth).max();
+                    let before = seen
+                        .iter()
+                        .filter(|p| p.actor == pattern.actor && p.verb == pattern.verb)
+                        .map(|p| p.nth)
+                        .max();
                     if pattern.nth == AGAIN {
                         pattern.nth = before.unwrap_or(0) + 1;
                     }
@@ -102,7 +146,10 @@ fn read_control(node: &Node<'_>) -> Option<Action> {
             "awaited" => true,
             "later" => false,
             other => {
-                answer.problem(format!("an answer cannot be `{other}`"), Some("known here: awaited, later".into()));
+                answer.problem(
+                    format!("an answer cannot be `{other}`"),
+                    Some("known here: awaited, later".into()),
+                );
                 return None;
             }
         },
@@ -110,7 +157,9 @@ fn read_control(node: &Node<'_>) -> Option<Action> {
     let request = match (node.get("method"), node.get("raw"), node.get("deaf")) {
         (Some(method), None, None) => ControlRequest::Call {
             method: method.text()?.to_owned(),
-            params: node.get("params").map_or_else(|| json!({}), |params| params.value.clone()),
+            params: node
+                .get("params")
+                .map_or_else(|| json!({}), |params| params.value.clone()),
         },
         (None, Some(raw), None) => ControlRequest::Raw(raw.text()?.to_owned()),
         (None, None, Some(deaf)) => {
@@ -118,7 +167,10 @@ fn read_control(node: &Node<'_>) -> Option<Action> {
             ControlRequest::Deaf
         }
         _ => {
-            node.problem("a control step has exactly one of `method`, `raw` and `deaf`", None);
+            node.problem(
+                "a control step has exactly one of `method`, `raw` and `deaf`",
+                None,
+            );
             return None;
         }
     };
@@ -144,9 +196,11 @@ fn read_deed(node: &Node<'_>) -> Option<Deed> {
 /// The step as a person would write it on one line.
 fn describe(value: &Value) -> String {
     match value {
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| format!("{key}: {}", describe(value))).collect::<Vec<_>>().join(", ")
-        }
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| format!("{key}: {}", describe(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
         Value::Array(items) => format!("[{}]", items.iter().map(describe).collect::<Vec<_>>().join("; ")),
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -50,7 +50,10 @@ pub(crate) fn read(text: &str) -> Result<Value, Unreadable> {
 pub(crate) fn locate(text: &str, path: &[Segment]) -> (usize, usize) {
     for length in (0..=path.len()).rev() {
         let found = RefCell::new(false);
-        let seek = Seek { path: &path[..length], found: &found };
+        let seek = Seek {
+            path: &path[..length],
+            found: &found,
+        };
         if let Err(error) = seek.deserialize(serde_yaml::Deserializer::from_str(text))
             && *found.borrow()
             && let Some(at) = error.location()
@@ -91,7 +94,9 @@ impl<'de> Visitor<'de> for Tree {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number must be finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -117,7 +122,10 @@ impl<'de> Visitor<'de> for Tree {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let seen = RefCell::new(BTreeSet::new());
         let mut map = Map::new();
-        while let Some(key) = entries.next_key_seed(Key { seen: &seen, wanted: None })? {
+        while let Some(key) = entries.next_key_seed(Key {
+            seen: &seen,
+            wanted: None,
+        })? {
             let value = entries.next_value_seed(Self)?;
             map.insert(key, value);
         }
@@ -213,11 +221,18 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Some((Segment::Index(wanted), rest)) = self.path.split_first() else { return self.end() };
+        let Some((Segment::Index(wanted), rest)) = self.path.split_first() else {
+            return self.end();
+        };
         let mut index = 0;
         loop {
             let more = if index == *wanted {
-                items.next_element_seed(Seek { path: rest, found: self.found })?.is_some()
+                items
+                    .next_element_seed(Seek {
+                        path: rest,
+                        found: self.found,
+                    })?
+                    .is_some()
             } else {
                 items.next_element::<IgnoredAny>()?.is_some()
             };
@@ -235,9 +250,15 @@ impl<'de> Visitor<'de> for Seek<'_> {
             Some((Segment::Key(key), rest)) => (None, Some(key.as_str()), rest),
             _ => return self.end(),
         };
-        while let Some(key) = entries.next_key_seed(Key { seen: &seen, wanted: wanted_key })? {
+        while let Some(key) = entries.next_key_seed(Key {
+            seen: &seen,
+            wanted: wanted_key,
+        })? {
             if wanted_value == Some(key.as_str()) {
-                entries.next_value_seed(Seek { path: rest, found: self.found })?;
+                entries.next_value_seed(Seek {
+                    path: rest,
+                    found: self.found,
+                })?;
             } else {
                 entries.next_value::<IgnoredAny>()?;
             }
@@ -250,7 +271,8 @@ impl<'de> Visitor<'de> for Seek<'_> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "suite: a\ncases:\n  - id: one\n    steps: [boot, {web: reaches ready}]\n  - id: two\n";
+    const TEXT: &str =
+        "suite: a\ncases:\n  - id: one\n    steps: [boot, {web: reaches ready}]\n  - id: two\n";
 
     fn key(name: &str) -> Segment {
         Segment::Key(name.into())
@@ -262,12 +284,18 @@ mod tests {
         assert_eq!(locate(TEXT, &path), (4, 19));
         let path = [key("cases"), Segment::Index(1), Segment::Name("id".into())];
         assert_eq!(locate(TEXT, &path), (5, 5));
-        assert_eq!(locate(TEXT, &[key("cases"), Segment::Index(1), key("id")]), (5, 9));
+        assert_eq!(
+            locate(TEXT, &[key("cases"), Segment::Index(1), key("id")]),
+            (5, 9)
+        );
     }
 
     #[test]
     fn a_missing_place_is_the_place_of_its_ancestor() {
-        assert_eq!(locate(TEXT, &[key("cases"), Segment::Index(1), key("steps")]), (5, 5));
+        assert_eq!(
+            locate(TEXT, &[key("cases"), Segment::Index(1), key("steps")]),
+            (5, 5)
+        );
     }
 
     #[test]

@@ -9,8 +9,17 @@ use super::read::{Help, Problem, suggest};
 use super::tree::{Path, Segment};
 
 /// What a target can claim that a case may need, beside extensions (which have a slash in their name).
-const NEEDS: [&str; 9] =
-    ["minimal", "core", "full", "check-command", "pid1", "rootless", "resource-control", "sandbox", "switching"];
+const NEEDS: [&str; 9] = [
+    "minimal",
+    "core",
+    "full",
+    "check-command",
+    "pid1",
+    "rootless",
+    "resource-control",
+    "sandbox",
+    "switching",
+];
 
 /// Finds what is wrong in each suite; the outer key is its position in `suites`.
 pub(crate) fn validate(suites: &[Suite], requirements: Option<&BTreeSet<String>>) -> Vec<(usize, Problem)> {
@@ -27,13 +36,21 @@ pub(crate) fn validate(suites: &[Suite], requirements: Option<&BTreeSet<String>>
     for (at, suite) in suites.iter().enumerate() {
         let mut found = Findings::default();
         if !seen_suites.insert(&suite.id) || suite.id == "monitor" {
-            found.add(vec![key("suite")], format!("the suite id `{}` is taken", suite.id), None);
+            found.add(
+                vec![key("suite")],
+                format!("the suite id `{}` is taken", suite.id),
+                None,
+            );
         }
         let mut seen_cases = BTreeSet::new();
         for (index, case) in suite.cases.iter().enumerate() {
             found.base = vec![key("cases"), Segment::Index(index)];
             if !seen_cases.insert(&case.id) {
-                found.add(vec![key("id")], format!("the case `{}` stands in this suite twice", case.id), None);
+                found.add(
+                    vec![key("id")],
+                    format!("the case `{}` stands in this suite twice", case.id),
+                    None,
+                );
             }
             check_case(case, &checks, requirements, &mut found);
         }
@@ -66,37 +83,67 @@ fn check_case(
     found: &mut Findings,
 ) {
     if case.needs.is_empty() {
-        found.add(vec![key("needs")], "a case needs at least the class `minimal`".into(), None);
+        found.add(
+            vec![key("needs")],
+            "a case needs at least the class `minimal`".into(),
+            None,
+        );
     }
     for need in &case.needs {
         if !NEEDS.contains(&need.as_str()) && !need.contains('/') {
             let help = suggest(need, NEEDS.into_iter());
-            found.add(vec![key("needs")], format!("`{need}` is nothing that a target claims"), help);
+            found.add(
+                vec![key("needs")],
+                format!("`{need}` is nothing that a target claims"),
+                help,
+            );
         }
     }
     if case.steps.is_empty() || case.checks.is_empty() {
-        found.add(vec![key("steps")], "a case has at least one step and one check".into(), None);
+        found.add(
+            vec![key("steps")],
+            "a case has at least one step and one check".into(),
+            None,
+        );
     }
     let mut labels = BTreeSet::new();
     for (index, step) in case.steps.iter().enumerate() {
-        check_step(case, step, &mut labels, &[key("steps"), Segment::Index(index)], found);
+        check_step(
+            case,
+            step,
+            &mut labels,
+            &[key("steps"), Segment::Index(index)],
+            found,
+        );
     }
     let mut seen = BTreeSet::new();
     for (index, check) in case.checks.iter().enumerate() {
         let at = vec![key("checks"), Segment::Index(index)];
         let within = |name: &str| at.iter().cloned().chain([key(name)]).collect::<Path>();
         if !seen.insert(&check.id) {
-            found.add(within("id"), format!("the check `{}` stands in this case twice", check.id), None);
+            found.add(
+                within("id"),
+                format!("the check `{}` stands in this case twice", check.id),
+                None,
+            );
         }
         if check.shows.is_empty() {
-            found.add(within("shows"), "a check shows at least one requirement".into(), None);
+            found.add(
+                within("shows"),
+                "a check shows at least one requirement".into(),
+                None,
+            );
         }
         for id in &check.shows {
             if let Some(known) = requirements
                 && !known.contains(id)
             {
                 let help = suggest(id, known.iter().map(String::as_str));
-                found.add(within("shows"), format!("`{id}` is no requirement of the specification"), help);
+                found.add(
+                    within("shows"),
+                    format!("`{id}` is no requirement of the specification"),
+                    help,
+                );
             }
         }
         let mut unknown = BTreeSet::new();
@@ -106,7 +153,11 @@ fn check_case(
             }
         });
         for module in unknown {
-            found.add(within("that"), format!("this case has no module `{module}`"), nearest_module(case, &module));
+            found.add(
+                within("that"),
+                format!("this case has no module `{module}`"),
+                nearest_module(case, &module),
+            );
         }
         let mut references = BTreeSet::new();
         check.that.for_each_label(&mut |label| {
@@ -116,7 +167,11 @@ fn check_case(
         });
         for label in references {
             let help = suggest(&label, labels.iter().map(String::as_str));
-            found.add(within("that"), format!("no step of this case is called `{label}`"), help);
+            found.add(
+                within("that"),
+                format!("no step of this case is called `{label}`"),
+                help,
+            );
         }
         if let Some(until) = &check.until {
             check_pattern(case, until, &within("until"), found);
@@ -133,7 +188,11 @@ fn check_pattern(case: &Case, pattern: &Pattern, at: &[Segment], found: &mut Fin
     if let Some(module) = pattern.module()
         && !case.modules.contains_key(module)
     {
-        found.add(at.to_vec(), format!("this case has no module `{module}`"), nearest_module(case, module));
+        found.add(
+            at.to_vec(),
+            format!("this case has no module `{module}`"),
+            nearest_module(case, module),
+        );
     }
 }
 
@@ -141,18 +200,32 @@ fn check_step(case: &Case, step: &Step, labels: &mut BTreeSet<String>, at: &[Seg
     match &step.action {
         Action::Await(pattern) => check_pattern(case, pattern, at, found),
         Action::Do { module, .. } => match case.modules.get(module) {
-            None => found.add(at.to_vec(), format!("this case has no module `{module}`"), nearest_module(case, module)),
+            None => found.add(
+                at.to_vec(),
+                format!("this case has no module `{module}`"),
+                nearest_module(case, module),
+            ),
             Some(declared) if !declared.puppet => {
-                found.add(at.to_vec(), format!("`{module}` is no puppet and does nothing on command"), None);
+                found.add(
+                    at.to_vec(),
+                    format!("`{module}` is no puppet and does nothing on command"),
+                    None,
+                );
             }
             Some(_) => {}
         },
         Action::Control { label, .. } | Action::CheckCommand { label } => {
             if !labels.insert(label.clone()) {
                 let help = Some(Help::from("name the step with `as: LABEL`"));
-                found.add(at.to_vec(), format!("two steps of this case are called `{label}`"), help);
+                found.add(
+                    at.to_vec(),
+                    format!("two steps of this case are called `{label}`"),
+                    help,
+                );
             }
-            if matches!(step.action, Action::CheckCommand { .. }) && !case.needs.iter().any(|n| n == "check-command") {
+            if matches!(step.action, Action::CheckCommand { .. })
+                && !case.needs.iter().any(|n| n == "check-command")
+            {
                 let message = "a case with a check-command step needs `check-command`".into();
                 found.add(vec![key("needs")], message, None);
             }
@@ -165,7 +238,11 @@ fn check_step(case: &Case, step: &Step, labels: &mut BTreeSet<String>, at: &[Seg
         }
         Action::Together(steps) => {
             for (index, inner) in steps.iter().enumerate() {
-                let path: Path = at.iter().cloned().chain([key("together"), Segment::Index(index)]).collect();
+                let path: Path = at
+                    .iter()
+                    .cloned()
+                    .chain([key("together"), Segment::Index(index)])
+                    .collect();
                 check_step(case, inner, labels, &path, found);
             }
         }
@@ -182,27 +259,50 @@ fn check_controls(
 ) {
     let path: Path = at.iter().cloned().chain([key("control")]).collect();
     if check.that.is_rejection() && check.controls.is_empty() {
-        let message = format!("`{}` claims that something is refused or absent, and has no positive control", check.id);
+        let message = format!(
+            "`{}` claims that something is refused or absent, and has no positive control",
+            check.id
+        );
         let help = "add `control:` with an honest module that a step drives to ready, or with a check that is no rejection";
         found.add(at.to_vec(), message, Some(help.into()));
     }
     for control in &check.controls {
         match control {
             Control::Module(name) => {
-                let honest = case.modules.get(name).is_some_and(super::model::Module::is_honest);
+                let honest = case
+                    .modules
+                    .get(name)
+                    .is_some_and(super::model::Module::is_honest);
                 if !honest {
-                    found.add(path.clone(), format!("`{name}` does not follow the contract everywhere"), None);
+                    found.add(
+                        path.clone(),
+                        format!("`{name}` does not follow the contract everywhere"),
+                        None,
+                    );
                 } else if !case.steps.iter().any(|step| drives_to_ready(step, name)) {
-                    found.add(path.clone(), format!("no step waits until `{name}` is ready"), None);
+                    found.add(
+                        path.clone(),
+                        format!("no step waits until `{name}` is ready"),
+                        None,
+                    );
                 }
             }
             Control::Check(name) => match all.get(name) {
                 None => {
-                    let help = suggest(name, all.keys().map(String::as_str)).filter(|h| matches!(h, Help::Nearest(_)));
-                    found.add(path.clone(), format!("there is neither a module nor a check `{name}`"), help);
+                    let help = suggest(name, all.keys().map(String::as_str))
+                        .filter(|h| matches!(h, Help::Nearest(_)));
+                    found.add(
+                        path.clone(),
+                        format!("there is neither a module nor a check `{name}`"),
+                        help,
+                    );
                 }
                 Some(other) if other.that.is_rejection() => {
-                    found.add(path.clone(), format!("`{name}` is itself a rejection and controls nothing"), None);
+                    found.add(
+                        path.clone(),
+                        format!("`{name}` is itself a rejection and controls nothing"),
+                        None,
+                    );
                 }
                 Some(_) => {}
             },
@@ -212,7 +312,11 @@ fn check_controls(
 
 fn drives_to_ready(step: &Step, name: &str) -> bool {
     match &step.action {
-        Action::Await(Pattern { actor: Actor::Module(module), verb, .. }) if module == name => match verb {
+        Action::Await(Pattern {
+            actor: Actor::Module(module),
+            verb,
+            ..
+        }) if module == name => match verb {
             Verb::Reaches(state) => state == "ready" || state == "degraded",
             Verb::Sent(method) => method == "ready",
             Verb::Received(method) => method == "live" || method == "shutdown" || method == "health.check",

@@ -82,7 +82,9 @@ impl Follower {
             Some(health) if health.after.is_none_or(|after| self.health_checks > after) => health.clone(),
             _ => return self.send("health.check", &honest),
         };
-        let line = match health.does {
+        let turn = usize::try_from(self.health_checks).unwrap_or(usize::MAX) - 1;
+        let in_turn = health.replies.as_ref().and_then(|replies| replies.get(turn));
+        let line = match health.does.or_else(|| in_turn.and_then(|reply| reply.word())) {
             Some(HealthWord::Silence) => return,
             Some(HealthWord::Degraded) => {
                 result_line(id, "\"state\":\"degraded\",\"detail\":\"as the script says\"")
@@ -120,6 +122,17 @@ impl Follower {
             Deed::Signal(signal) => self.last_order(Order::Raise { signal: *signal }),
             Deed::Send(message) => self.send_message(message),
             Deed::SendRaw(text) => self.send("raw", text),
+            Deed::SendHex(digits) => match mac::unhex(digits) {
+                Some(bytes) => self.send_bytes("raw", &bytes, false),
+                None => self.note(Note::PuppetTrouble {
+                    detail: format!("`{digits}` is no even number of hexadecimal digits"),
+                }),
+            },
+            Deed::LongLog(bytes) => {
+                let bare = LOG.len() - TEXT.len();
+                let length = usize::try_from(*bytes).unwrap_or(usize::MAX).saturating_sub(bare);
+                self.send("log", &LOG.replace(TEXT, &"x".repeat(length)));
+            }
             Deed::Fork(spec) => self.order(Order::Fork(spec.clone())),
             Deed::Ignore(signals) => self.order(Order::Ignore {
                 signals: signals.clone(),
@@ -132,6 +145,16 @@ impl Follower {
                 });
                 self.order(Order::FloodWire {
                     hex: mac::hex(LOG.as_bytes()),
+                    count: *count,
+                });
+            }
+            Deed::FloodRequests(count) => {
+                self.note(Note::Sent {
+                    method: "raw".to_owned(),
+                    raw: REQUEST.as_bytes().to_vec(),
+                });
+                self.order(Order::FloodWire {
+                    hex: mac::hex(REQUEST.as_bytes()),
                     count: *count,
                 });
             }
@@ -175,6 +198,10 @@ impl Follower {
     }
 }
 
+/// One request of a flood.
+const REQUEST: &str = "{\"jsonrpc\":\"2.0\",\"id\":1000,\"method\":\"no.such.method\",\"params\":{}}\n";
+/// The text of [`LOG`].
+const TEXT: &str = "one of very many";
 /// One message of a flood.
 const LOG: &str = "{\"jsonrpc\":\"2.0\",\"method\":\"log\",\"params\":{\"level\":\"info\",\"message\":\"one of very many\"}}\n";
 

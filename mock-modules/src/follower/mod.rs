@@ -9,6 +9,8 @@
 //! therefore never later than its effect.
 mod handshake;
 mod live;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -108,8 +108,9 @@ struct Puppet {
 
 impl Puppet {
     fn start(path: PathBuf, name: String, snapshot: &Snapshot) -> io::Result<Self> {
-        let reactions = Reactions::install()?;
+        // First of all, so that a number which nobody passed is not mistaken for something opened here.
         let (wire, key) = (inherited("PARTENZA_FD"), inherited("PARTENZA_SECRET_FD"));
+        let reactions = Reactions::install()?;
         let channel = UnixStream::connect(&path)?;
         let hello = PuppetEvent::Hello {
             name: name.clone(),

@@ -91,7 +91,7 @@ impl Snapshot {
             ppid: stat.as_ref().map_or(0, |stat| stat.ppid),
             pgid: stat.as_ref().map_or(0, |stat| stat.pgid),
             sid: stat.as_ref().map_or(0, |stat| stat.sid),
-            sigmask: names_in_mask(status.blocked),
+            sigmask: names_in_mask(status.blocked & !LIBRARY_SIGNALS),
             sigign: ignored(status.ignored),
             uid: getuid().as_raw(),
             gid: getgid().as_raw(),
@@ -142,9 +142,12 @@ fn kind_of(fd: i32, files: &[OpenFile]) -> String {
 
 /// The runtime ignores SIGPIPE before anybody can look, so that for this one the note from before counts.
 fn ignored(mask: u64) -> Vec<String> {
-    let mut names = names_in_mask(mask);
+    let mut names = names_in_mask(mask & !LIBRARY_SIGNALS);
     if !raw::was_pipe_ignored_at_start() {
         names.retain(|name| name != "PIPE");
     }
     names
 }
+
+/// Signals 32 and 33 belong to the C library, which lets no program set them. Whatever they are is nobody's fault.
+const LIBRARY_SIGNALS: u64 = 0b11 << 31;

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod control;
 pub mod id;
 pub mod machine;
 pub mod manifest;

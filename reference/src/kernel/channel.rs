@@ -38,7 +38,13 @@ impl Channels {
         generation: u64,
     ) -> nix::Result<()> {
         poller.add(&socket, Token::Channel(launch).encode(), Interest::READ)?;
-        let channel = Channel { socket, module, generation, queue: Vec::new(), waits_for_room: false };
+        let channel = Channel {
+            socket,
+            module,
+            generation,
+            queue: Vec::new(),
+            waits_for_room: false,
+        };
         self.open.insert(launch, channel);
         Ok(())
     }
@@ -48,7 +54,10 @@ impl Channels {
         let channel = self.open.get_mut(&launch)?;
         if channel.queue.len() + bytes.len() > QUEUE_BYTES {
             channel.queue = Vec::new();
-            return Some(Event::Overflow { module: channel.module.clone(), generation: channel.generation });
+            return Some(Event::Overflow {
+                module: channel.module.clone(),
+                generation: channel.generation,
+            });
         }
         if channel.waits_for_room {
             channel.queue.extend_from_slice(bytes);
@@ -60,14 +69,18 @@ impl Channels {
             // Reading will report the end, after whatever the module still had to say.
             Moved::Ended => bytes.len(),
         };
-        channel.queue.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+        channel
+            .queue
+            .extend_from_slice(bytes.get(sent..).unwrap_or_default());
         channel.watch(poller, launch);
         None
     }
 
     /// Goes on writing a queue that had to wait.
     pub(super) fn write(&mut self, poller: &Poller, launch: u64) {
-        let Some(channel) = self.open.get_mut(&launch) else { return };
+        let Some(channel) = self.open.get_mut(&launch) else {
+            return;
+        };
         match transmit(&channel.socket, &channel.queue) {
             Moved::Bytes(count) => drop(channel.queue.drain(..count)),
             Moved::NotNow => {}
@@ -78,7 +91,9 @@ impl Channels {
 
     /// Reads once.
     pub(super) fn read(&mut self, poller: &Poller, launch: u64, events: &mut impl Extend<Event>) {
-        let Some(channel) = self.open.get(&launch) else { return };
+        let Some(channel) = self.open.get(&launch) else {
+            return;
+        };
         let mut buffer = [0; TURN_BYTES];
         match receive(&channel.socket, &mut buffer) {
             Moved::Bytes(count) => events.extend([channel.arrived(buffer.get(..count).unwrap_or_default())]),
@@ -112,15 +127,26 @@ impl Channels {
 
 impl Channel {
     fn arrived(&self, bytes: &[u8]) -> Event {
-        Event::Bytes { module: self.module.clone(), generation: self.generation, bytes: bytes.to_vec() }
+        Event::Bytes {
+            module: self.module.clone(),
+            generation: self.generation,
+            bytes: bytes.to_vec(),
+        }
     }
 
     fn watch(&mut self, poller: &Poller, launch: u64) {
         let wants_room = !self.queue.is_empty();
         if wants_room != self.waits_for_room {
-            let interest = if wants_room { Interest::BOTH } else { Interest::READ };
+            let interest = if wants_room {
+                Interest::BOTH
+            } else {
+                Interest::READ
+            };
             // It fails only for a descriptor that is not in the set, and this one is as long as the channel lives.
-            if poller.change(&self.socket, Token::Channel(launch).encode(), interest).is_ok() {
+            if poller
+                .change(&self.socket, Token::Channel(launch).encode(), interest)
+                .is_ok()
+            {
                 self.waits_for_room = wants_room;
             }
         }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
 use partenza_reference_core::ConnId;
 use partenza_reference_core::machine::Event;
 
@@ -32,6 +33,9 @@ struct Connection {
 #[derive(Debug)]
 pub(super) struct Control {
     listener: Option<OwnedFd>,
+    /// Given up for a moment when no descriptor is left, so that a waiting peer can be turned away: left alone it would
+    /// wake the loop for ever.
+    spare: Option<OwnedFd>,
     open: HashMap<u64, Connection>,
     next: u64,
     touched: Vec<u64>,
@@ -40,28 +44,51 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(poller: &Poller, listener: OwnedFd) -> nix::Result<Self> {
         poller.add(&listener, Token::Listener.encode(), Interest::READ)?;
-        Ok(Self { listener: Some(listener), open: HashMap::new(), next: 1, touched: Vec::new() })
+        Ok(Self {
+            listener: Some(listener),
+            open: HashMap::new(),
+            next: 1,
+            touched: Vec::new(),
+        })
     }
 
     /// Takes the connections that wait.
     pub(super) fn accept(&mut self, poller: &Poller) {
         for _ in 0..MOST_CONNECTIONS {
-            let Some(Ok(Some((socket, uid)))) = self.listener.as_ref().map(accept) else { return };
+            let Some(Ok(Some((socket, uid)))) = self.listener.as_ref().map(accept) else {
+                return;
+            };
             if !may_control(uid) {
                 refuse(&socket, "this user may not control the orchestrator");
                 continue;
             }
-            let of_user = self.open.values().filter(|connection| connection.uid == uid).count();
+            let of_user = self
+                .open
+                .values()
+                .filter(|connection| connection.uid == uid)
+                .count();
             if self.open.len() >= MOST_CONNECTIONS || of_user >= MOST_PER_USER {
                 refuse(&socket, "too many connections");
                 continue;
             }
             let number = self.next;
             self.next += 1;
-            if poller.add(&socket, Token::Control(number).encode(), Interest::READ).is_ok() {
+            if poller
+                .add(&socket, Token::Control(number).encode(), Interest::READ)
+                .is_ok()
+            {
                 let watched = Interest::READ;
                 let (queue, sent, lost, hears_only, touched) = (Vec::new(), 0, 0, false, false);
-                let connection = Connection { socket, uid, queue, sent, lost, hears_only, watched, touched };
+                let connection = Connection {
+                    socket,
+                    uid,
+                    queue,
+                    sent,
+                    lost,
+                    hears_only,
+                    watched,
+                    touched,
+                };
                 self.open.insert(number, connection);
             }
         }
@@ -69,12 +96,21 @@ impl Control {
 
     /// Reads once.
     pub(super) fn read(&mut self, poller: &Poller, number: u64, events: &mut impl Extend<Event>) {
-        let Some(connection) = self.open.get_mut(&number).filter(|connection| !connection.hears_only) else { return };
+        let Some(connection) = self
+            .open
+            .get_mut(&number)
+            .filter(|connection| !connection.hears_only)
+        else {
+            return;
+        };
         let mut buffer = [0; TURN_BYTES];
         match receive(&connection.socket, &mut buffer) {
             Moved::Bytes(count) => {
                 let bytes = buffer.get(..count).unwrap_or_default().to_vec();
-                events.extend([Event::ControlBytes { conn: ConnId(number), bytes }]);
+                events.extend([Event::ControlBytes {
+                    conn: ConnId(number),
+                    bytes,
+                }]);
             }
             Moved::NotNow => {}
             Moved::Ended => {
@@ -101,7 +137,9 @@ impl Control {
 
     /// Queues an event line, or counts it as lost.
     pub(super) fn notify(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Some(connection) = self.open.get_mut(&conn.0) else { return };
+        let Some(connection) = self.open.get_mut(&conn.0) else {
+            return;
+        };
         if connection.lost > 0 || connection.pending() + bytes.len() > NOTIFY_BYTES {
             connection.lost += 1;
         } else {
@@ -129,7 +167,9 @@ impl Control {
     /// Writes what was queued in this turn, as far as the peers take it.
     pub(super) fn flush(&mut self, poller: &Poller, events: &mut impl Extend<Event>) {
         for number in std::mem::take(&mut self.touched) {
-            let Some(connection) = self.open.get_mut(&number) else { continue };
+            let Some(connection) = self.open.get_mut(&number) else {
+                continue;
+            };
             connection.touched = false;
             if !connection.write() || (connection.hears_only && connection.pending() == 0) {
                 let told = connection.hears_only;
@@ -139,7 +179,10 @@ impl Control {
             }
             if connection.pending() == 0 && connection.lost > 0 {
                 let count = std::mem::take(&mut connection.lost);
-                events.extend([Event::ControlLost { conn: ConnId(number), count }]);
+                events.extend([Event::ControlLost {
+                    conn: ConnId(number),
+                    count,
+                }]);
             }
             connection.watch(poller, number);
         }
@@ -153,7 +196,11 @@ impl Control {
     }
 
     fn touch(&mut self, number: u64) {
-        if let Some(connection) = self.open.get_mut(&number).filter(|connection| !connection.touched) {
+        if let Some(connection) = self
+            .open
+            .get_mut(&number)
+            .filter(|connection| !connection.touched)
+        {
             connection.touched = true;
             self.touched.push(number);
         }
@@ -195,16 +242,29 @@ impl Connection {
 
     fn watch(&mut self, poller: &Poller, number: u64) {
         // After the peer's end, reading would be ready for ever.
-        let wanted = Interest { read: !self.hears_only, write: self.pending() > 0 };
-        if wanted != self.watched && poller.change(&self.socket, Token::Control(number).encode(), wanted).is_ok() {
+        let wanted = Interest {
+            read: !self.hears_only,
+            write: self.pending() > 0,
+        };
+        if wanted != self.watched
+            && poller
+                .change(&self.socket, Token::Control(number).encode(), wanted)
+                .is_ok()
+        {
             self.watched = wanted;
         }
     }
 }
 
+/// Any descriptor will do as a spare, and this one is at hand.
+fn copy(listener: &OwnedFd) -> Option<OwnedFd> {
+    listener.try_clone().ok()
+}
+
 /// Tells a peer that is not wanted why, in one line that the socket surely takes.
 fn refuse(socket: &OwnedFd, why: &str) {
-    let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{{\"code\":-32000,\"message\":\"{why}\"}}}}\n");
+    let line =
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{{\"code\":-32000,\"message\":\"{why}\"}}}}\n");
     let _ = transmit(socket, line.as_bytes());
 }
 

@@ -26,10 +26,18 @@ use crate::sys::{proc, signal};
 /// A leader or a probe that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    Leader { launch: u64, status: ExitStatus },
-    Probe { probe: u64, status: ExitStatus },
+    Leader {
+        launch: u64,
+        status: ExitStatus,
+    },
+    Probe {
+        probe: u64,
+        status: ExitStatus,
+    },
     /// The leader and every other process of the launch are gone.
-    Group { launch: u64 },
+    Group {
+        launch: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,14 +74,30 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn new(runtime_dir: String) -> Self {
-        let owners = proc::own_children().into_iter().map(|pid| (pid, Owner::Inherited)).collect();
-        Self { groups: HashMap::new(), owners, runtime_dir, looked: false }
+        let owners = proc::own_children()
+            .into_iter()
+            .map(|pid| (pid, Owner::Inherited))
+            .collect();
+        Self {
+            groups: HashMap::new(),
+            owners,
+            runtime_dir,
+            looked: false,
+        }
     }
 
     pub(super) fn add(&mut self, launch: u64, leader: u32, module: ModuleId, generation: u64) {
         self.owners.insert(leader, Owner::Leader(launch));
         let (orphans, met) = (HashSet::new(), HashMap::new());
-        let group = Group { module, generation, leader, leader_lives: true, orphans, met, doomed: false };
+        let group = Group {
+            module,
+            generation,
+            leader,
+            leader_lives: true,
+            orphans,
+            met,
+            doomed: false,
+        };
         self.groups.insert(launch, group);
     }
 
@@ -87,7 +111,10 @@ impl Groups {
 
     /// The leader, until it is reaped.
     pub(super) fn leader(&self, launch: u64) -> Option<u32> {
-        self.groups.get(&launch).filter(|group| group.leader_lives).map(|group| group.leader)
+        self.groups
+            .get(&launch)
+            .filter(|group| group.leader_lives)
+            .map(|group| group.leader)
     }
 
     /// Sends a signal to every process of the group.
@@ -96,10 +123,17 @@ impl Groups {
             // Those that forked themselves away from a living leader are found here.
             self.adopt(&[]);
         }
-        let Some(group) = self.groups.get_mut(&launch) else { return };
+        let Some(group) = self.groups.get_mut(&launch) else {
+            return;
+        };
         group.doomed |= number == libc::SIGKILL;
         let mut others: Vec<u32> = Vec::new();
-        for top in group.orphans.iter().copied().chain(group.leader_lives.then_some(group.leader)) {
+        for top in group
+            .orphans
+            .iter()
+            .copied()
+            .chain(group.leader_lives.then_some(group.leader))
+        {
             others.push(top);
             others.extend(proc::descendants(top));
         }
@@ -109,8 +143,11 @@ impl Groups {
             }
         }
         // A process group lives as long as any of its members, so its number is ours if one of ours is in it.
-        let in_group: HashSet<u32> =
-            others.iter().copied().filter(|pid| proc::group_of(*pid) == Some(group.leader)).collect();
+        let in_group: HashSet<u32> = others
+            .iter()
+            .copied()
+            .filter(|pid| proc::group_of(*pid) == Some(group.leader))
+            .collect();
         if !in_group.is_empty() {
             signal::to_group(group.leader, number);
         }
@@ -227,7 +264,9 @@ impl Groups {
                 .and_then(|value| std::str::from_utf8(value).ok())
         };
         let ours = variable("PARTENZA_RUNTIME_DIR").is_some_and(|dir| dir.starts_with(&self.runtime_dir));
-        let named = variable("PARTENZA_MODULE").zip(variable("PARTENZA_GENERATION")).filter(|_| ours);
+        let named = variable("PARTENZA_MODULE")
+            .zip(variable("PARTENZA_GENERATION"))
+            .filter(|_| ours);
         self.find(|group| {
             named.is_some_and(|(module, generation)| {
                 group.module.as_str() == module && generation.parse() == Ok(group.generation)
@@ -238,7 +277,9 @@ impl Groups {
     }
 
     fn find(&self, mut wanted: impl FnMut(&Group) -> bool) -> Option<u64> {
-        self.groups.iter().find_map(|(launch, group)| wanted(group).then_some(*launch))
+        self.groups
+            .iter()
+            .find_map(|(launch, group)| wanted(group).then_some(*launch))
     }
 
     /// Kills whatever is left below us that we did not inherit. The answer is whether anything is.
@@ -257,8 +298,10 @@ impl Groups {
 
 /// Kills a child of ours and all below it.
 fn kill_tree(pid: u32) {
-    let below: Vec<(u32, Option<u64>)> =
-        proc::descendants(pid).into_iter().map(|pid| (pid, proc::stat(pid).map(|stat| stat.started))).collect();
+    let below: Vec<(u32, Option<u64>)> = proc::descendants(pid)
+        .into_iter()
+        .map(|pid| (pid, proc::stat(pid).map(|stat| stat.started)))
+        .collect();
     signal::to_child(pid, libc::SIGKILL);
     for (pid, started) in below {
         signal::to_stranger(pid, libc::SIGKILL, || {

@@ -26,11 +26,26 @@ pub(super) fn prepare(spec: &LaunchSpec, secret: &[u8], spawner: &Spawner) -> Re
     let (output, writer) = pipe().map_err(failed("pipe"))?;
     let writer = Rc::new(writer);
     let descriptors = vec![
-        Passed { target: 0, source: spawner.null() },
-        Passed { target: 1, source: Rc::clone(&writer) },
-        Passed { target: 2, source: writer },
-        Passed { target: spec.protocol_fd, source: Rc::new(modules_end) },
-        Passed { target: spec.secret_fd, source: Rc::new(key) },
+        Passed {
+            target: 0,
+            source: spawner.null(),
+        },
+        Passed {
+            target: 1,
+            source: Rc::clone(&writer),
+        },
+        Passed {
+            target: 2,
+            source: writer,
+        },
+        Passed {
+            target: spec.protocol_fd,
+            source: Rc::new(modules_end),
+        },
+        Passed {
+            target: spec.secret_fd,
+            source: Rc::new(key),
+        },
     ];
     let launch = Launch {
         program: text("entrypoint", &spec.entrypoint)?,
@@ -43,7 +58,11 @@ pub(super) fn prepare(spec: &LaunchSpec, secret: &[u8], spawner: &Spawner) -> Re
         blocked: Vec::new(),
         ignored: Vec::new(),
     };
-    Ok(Prepared { launch, socket, output })
+    Ok(Prepared {
+        launch,
+        socket,
+        output,
+    })
 }
 
 /// The same hygiene for the command of a probe, which has no wire and whose output nobody reads.
@@ -60,7 +79,12 @@ pub(super) fn probe_launch(
         working_directory: c"/".to_owned(),
         umask: 0o077,
         new_session: true,
-        descriptors: (0..3).map(|target| Passed { target, source: spawner.null() }).collect(),
+        descriptors: (0..3)
+            .map(|target| Passed {
+                target,
+                source: spawner.null(),
+            })
+            .collect(),
         blocked: Vec::new(),
         ignored: Vec::new(),
     })
@@ -71,7 +95,10 @@ fn argv<'a>(words: impl Iterator<Item = &'a String>) -> Result<Vec<CString>, Spa
 }
 
 fn environment(variables: &[(String, String)]) -> Result<Vec<CString>, SpawnError> {
-    variables.iter().map(|(name, value)| text("environment", &format!("{name}={value}"))).collect()
+    variables
+        .iter()
+        .map(|(name, value)| text("environment", &format!("{name}={value}")))
+        .collect()
 }
 
 /// A text for the kernel. A NUL would silently end it early, so it is refused.

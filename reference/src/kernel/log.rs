@@ -36,7 +36,15 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn new(form: Form) -> Self {
         let (output, day) = (Output::new(), DayClock::new());
-        Self { output, form, day, queue: Vec::new(), lost: 0, gone: false, waits_for_room: false }
+        Self {
+            output,
+            form,
+            day,
+            queue: Vec::new(),
+            lost: 0,
+            gone: false,
+            waits_for_room: false,
+        }
     }
 
     /// A line of the orchestrator's own, about a module or about itself.
@@ -101,7 +109,11 @@ impl Log {
         self.queue.drain(..done);
         if self.queue.is_empty() && self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
-            self.note(None, Level::Warn, &format!("{lost} lines were lost because nobody read standard error"));
+            self.note(
+                None,
+                Level::Warn,
+                &format!("{lost} lines were lost because nobody read standard error"),
+            );
         }
         let wants_room = !self.queue.is_empty();
         if wants_room != self.waits_for_room {
@@ -146,7 +158,10 @@ mod tests {
 
     #[test]
     fn a_terminal_is_never_commanded_by_a_module() {
-        assert_eq!(escaped("\u{1b}[31mred\u{7} \u{202e}x\r"), "\\u{1b}[31mred\\u{7} \\u{202e}x\\r");
+        assert_eq!(
+            escaped("\u{1b}[31mred\u{7} \u{202e}x\r"),
+            "\\u{1b}[31mred\\u{7} \\u{202e}x\\r"
+        );
         assert_eq!(escaped("grün\tok"), "grün\tok");
     }
 }

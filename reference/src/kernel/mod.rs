@@ -12,6 +12,8 @@ mod output;
 mod probe;
 mod probe_http;
 mod runtime;
+mod start;
 mod token;
+mod turn;
 
 pub use hands::{Kernel, StartError};

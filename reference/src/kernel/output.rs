@@ -39,14 +39,22 @@ impl Outputs {
         now: u64,
     ) -> nix::Result<()> {
         poller.add(&reader, Token::Output(launch).encode(), Interest::READ)?;
-        let pipe = Pipe { reader, module, line: Vec::new(), cut: false, budget: Budget::new(now) };
+        let pipe = Pipe {
+            reader,
+            module,
+            line: Vec::new(),
+            cut: false,
+            budget: Budget::new(now),
+        };
         self.open.insert(launch, pipe);
         Ok(())
     }
 
     /// Reads once and logs the lines that are complete. The answer is whether more may be there.
     pub(super) fn read(&mut self, poller: &Poller, launch: u64, now: u64, log: &mut Log) -> bool {
-        let Some(pipe) = self.open.get_mut(&launch) else { return false };
+        let Some(pipe) = self.open.get_mut(&launch) else {
+            return false;
+        };
         let mut buffer = [0; TURN_BYTES];
         match drain(&pipe.reader, &mut buffer) {
             Moved::Bytes(count) => {
@@ -133,17 +141,28 @@ struct Budget {
 
 impl Budget {
     fn new(now: u64) -> Self {
-        Self { left: BURST_BYTES, at: now, suppressed: 0 }
+        Self {
+            left: BURST_BYTES,
+            at: now,
+            suppressed: 0,
+        }
     }
 
     fn allows(&mut self, bytes: usize, now: u64) -> bool {
         let earned = now.saturating_sub(self.at).saturating_mul(BYTES_PER_SECOND) / 1_000_000;
         if earned > 0 {
             self.at = now;
-            self.left = self.left.saturating_add(usize::try_from(earned).unwrap_or(usize::MAX)).min(BURST_BYTES);
+            self.left = self
+                .left
+                .saturating_add(usize::try_from(earned).unwrap_or(usize::MAX))
+                .min(BURST_BYTES);
         }
         // After a suppression it waits for some room, so that the log does not flicker.
-        let wanted = if self.suppressed > 0 { bytes.max(BURST_BYTES / 8) } else { bytes };
+        let wanted = if self.suppressed > 0 {
+            bytes.max(BURST_BYTES / 8)
+        } else {
+            bytes
+        };
         if self.left < wanted {
             self.suppressed += 1;
             return false;
@@ -155,7 +174,11 @@ impl Budget {
     fn report(&mut self, module: &ModuleId, log: &mut Log) {
         let count = std::mem::take(&mut self.suppressed);
         if count > 0 {
-            log.note(Some(module), Level::Warn, &format!("suppressed {count} lines of output"));
+            log.note(
+                Some(module),
+                Level::Warn,
+                &format!("suppressed {count} lines of output"),
+            );
         }
     }
 }
@@ -184,7 +207,10 @@ mod tests {
         let mut budget = Budget::new(0);
         assert!(budget.allows(BURST_BYTES, 0));
         assert!(!budget.allows(1, 1));
-        assert!(!budget.allows(1, 100_000), "a little room is not enough after a suppression");
+        assert!(
+            !budget.allows(1, 100_000),
+            "a little room is not enough after a suppression"
+        );
         assert_eq!(budget.suppressed, 2);
         assert!(budget.allows(1, 2_000_000));
     }

@@ -66,10 +66,23 @@ impl Probes {
         match begin(around, number, spec) {
             Ok(kind) => {
                 self.deadlines.insert((deadline, number));
-                self.running.insert(number, Probe { module, generation, deadline, kind });
+                self.running.insert(
+                    number,
+                    Probe {
+                        module,
+                        generation,
+                        deadline,
+                        kind,
+                    },
+                );
                 None
             }
-            Err(detail) => Some(Event::ProbeDone { module, generation, ok: false, detail }),
+            Err(detail) => Some(Event::ProbeDone {
+                module,
+                generation,
+                ok: false,
+                detail,
+            }),
         }
     }
 
@@ -79,14 +92,21 @@ impl Probes {
 
     /// Ends the probes whose time is over.
     pub(super) fn expire(&mut self, around: &Around<'_>, now: u64, events: &mut impl Extend<Event>) {
-        while let Some((_, number)) = self.deadlines.first().copied().filter(|(deadline, _)| *deadline <= now) {
+        while let Some((_, number)) = self
+            .deadlines
+            .first()
+            .copied()
+            .filter(|(deadline, _)| *deadline <= now)
+        {
             events.extend(self.finish(around, number, Err("timed out".to_owned())));
         }
     }
 
     /// The socket of a probe is ready.
     pub(super) fn progress(&mut self, around: &Around<'_>, number: u64, events: &mut impl Extend<Event>) {
-        let Some(probe) = self.running.get_mut(&number) else { return };
+        let Some(probe) = self.running.get_mut(&number) else {
+            return;
+        };
         let result = match &mut probe.kind {
             Kind::Command { .. } => return,
             Kind::Connect { socket } => outcome(&*socket).map_err(describe),
@@ -117,15 +137,23 @@ impl Probes {
             // Its number may be used again from now on.
             probe.kind = Kind::Command { pid: 0 };
         }
-        let result = if status.is_success() { Ok(()) } else { Err(status.to_string()) };
+        let result = if status.is_success() {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        };
         events.extend(self.finish(around, number, result));
     }
 
     /// Ends the probes of a launch that is over. Nobody wants their answers any more.
     pub(super) fn cancel(&mut self, around: &Around<'_>, module: &ModuleId, generation: u64) {
         let of_launch = |probe: &Probe| probe.module == *module && probe.generation == generation;
-        let numbers: Vec<u64> =
-            self.running.iter().filter(|(_, probe)| of_launch(probe)).map(|(number, _)| *number).collect();
+        let numbers: Vec<u64> = self
+            .running
+            .iter()
+            .filter(|(_, probe)| of_launch(probe))
+            .map(|(number, _)| *number)
+            .collect();
         for number in numbers {
             self.finish(around, number, Err(String::new()));
         }
@@ -143,27 +171,43 @@ impl Probes {
             Ok(()) => (true, String::new()),
             Err(detail) => (false, detail),
         };
-        Some(Event::ProbeDone { module: probe.module, generation: probe.generation, ok, detail })
+        Some(Event::ProbeDone {
+            module: probe.module,
+            generation: probe.generation,
+            ok,
+            detail,
+        })
     }
 }
 
 fn begin(around: &mut Around<'_>, number: u64, spec: ProbeSpec) -> Result<Kind, String> {
     let kind = match spec {
         ProbeSpec::Command { argv, environment } => {
-            let launch = probe_launch(&argv, &environment, around.spawner).map_err(|failed| failed.to_string())?;
-            let pid = around.spawner.spawn(&launch).map_err(|failed| failed.to_string())?;
+            let launch =
+                probe_launch(&argv, &environment, around.spawner).map_err(|failed| failed.to_string())?;
+            let pid = around
+                .spawner
+                .spawn(&launch)
+                .map_err(|failed| failed.to_string())?;
             around.groups.add_probe(number, pid);
             return Ok(Kind::Command { pid });
         }
-        ProbeSpec::Unix { path } => Kind::Connect { socket: begin_unix(Path::new(&path)).map_err(plain)? },
-        ProbeSpec::Tcp { host, port } => Kind::Connect { socket: begin_tcp(resolve(&host, port)?).map_err(plain)? },
+        ProbeSpec::Unix { path } => Kind::Connect {
+            socket: begin_unix(Path::new(&path)).map_err(plain)?,
+        },
+        ProbeSpec::Tcp { host, port } => Kind::Connect {
+            socket: begin_tcp(resolve(&host, port)?).map_err(plain)?,
+        },
         ProbeSpec::Http { host, port, path } => Kind::Http {
             socket: begin_tcp(resolve(&host, port)?).map_err(plain)?,
             exchange: Exchange::new(&host, port, &path),
         },
     };
     if let Kind::Connect { socket } | Kind::Http { socket, .. } = &kind {
-        around.poller.add(socket, Token::Probe(number).encode(), Interest::WRITE).map_err(describe)?;
+        around
+            .poller
+            .add(socket, Token::Probe(number).encode(), Interest::WRITE)
+            .map_err(describe)?;
     }
     Ok(kind)
 }
@@ -172,7 +216,9 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
     let address = match host.parse() {
         Ok(address) => Some(address),
         Err(_) if host.eq_ignore_ascii_case("localhost") => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        Err(_) => std::fs::read_to_string("/etc/hosts").ok().and_then(|hosts| find_host(&hosts, host)),
+        Err(_) => std::fs::read_to_string("/etc/hosts")
+            .ok()
+            .and_then(|hosts| find_host(&hosts, host)),
     };
     address
         .map(|address| SocketAddr::new(address, port))
@@ -183,7 +229,9 @@ fn find_host(hosts: &str, wanted: &str) -> Option<IpAddr> {
     hosts.lines().find_map(|line| {
         let mut words = line.split('#').next()?.split_ascii_whitespace();
         let address = words.next()?.parse().ok()?;
-        words.any(|name| name.eq_ignore_ascii_case(wanted)).then_some(address)
+        words
+            .any(|name| name.eq_ignore_ascii_case(wanted))
+            .then_some(address)
     })
 }
 
@@ -192,7 +240,9 @@ fn describe(errno: Errno) -> String {
 }
 
 fn plain(error: io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), |number| describe(Errno::from_raw(number)))
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |number| describe(Errno::from_raw(number)))
 }
 
 #[cfg(test)]

@@ -13,9 +13,17 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(host: &str, port: u16, path: &str) -> Self {
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
         let request = format!("GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nUser-Agent: partenza\r\n\r\n");
-        Self { request: request.into_bytes(), sent: 0, answer: Vec::new() }
+        Self {
+            request: request.into_bytes(),
+            sent: 0,
+            answer: Vec::new(),
+        }
     }
 
     /// Whether the whole request was written, so that only the answer is awaited.
@@ -42,7 +50,8 @@ impl Exchange {
             Moved::NotNow => None,
             Moved::Ended => Some(Err("the connection was closed before an answer".to_owned())),
             Moved::Bytes(count) => {
-                self.answer.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                self.answer
+                    .extend_from_slice(buffer.get(..count).unwrap_or_default());
                 verdict(&self.answer)
             }
         }
@@ -57,7 +66,10 @@ fn verdict(answer: &[u8]) -> Option<Result<(), String>> {
         return not_http();
     }
     let status = answer.get(STATUS_AT..STATUS_AT + 3)?;
-    match std::str::from_utf8(status).ok().and_then(|text| text.parse::<u16>().ok()) {
+    match std::str::from_utf8(status)
+        .ok()
+        .and_then(|text| text.parse::<u16>().ok())
+    {
         Some(200..=399) => Some(Ok(())),
         Some(code) => Some(Err(format!("HTTP status {code}"))),
         None => not_http(),
@@ -79,7 +91,10 @@ mod tests {
         assert_eq!(verdict(b"HTTP/1.1 20"), None);
         assert_eq!(verdict(b"HTTP/1.1 200"), Some(Ok(())));
         assert_eq!(verdict(b"HTTP/1.0 302 Found\r\n"), Some(Ok(())));
-        assert_eq!(verdict(b"HTTP/1.1 503 Busy"), Some(Err("HTTP status 503".to_owned())));
+        assert_eq!(
+            verdict(b"HTTP/1.1 503 Busy"),
+            Some(Err("HTTP status 503".to_owned()))
+        );
         assert!(matches!(verdict(b"SSH-2.0"), Some(Err(_))));
         assert!(matches!(verdict(b"HTTP/1.1 xyz"), Some(Err(_))));
     }

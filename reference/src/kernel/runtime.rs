@@ -87,7 +87,9 @@ impl Runtime {
     pub(super) fn write_status(&mut self, most: usize) -> io::Result<()> {
         let mut result = Ok(());
         for _ in 0..most {
-            let Some((module, _)) = self.order.pop_front() else { break };
+            let Some((module, _)) = self.order.pop_front() else {
+                break;
+            };
             if let Some(mut json) = self.waiting.remove(&module) {
                 json.push('\n');
                 result = result.and(self.status.replace(&format!("{module}.json"), json.as_bytes()));

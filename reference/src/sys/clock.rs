@@ -11,7 +11,9 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { origin_us: monotonic_us() }
+        Self {
+            origin_us: monotonic_us(),
+        }
     }
 
     pub(crate) fn now(self) -> u64 {
@@ -48,7 +50,12 @@ impl DayClock {
     pub(crate) fn text(self) -> String {
         let (seconds, millis) = wall();
         let day = (seconds + self.offset_s).rem_euclid(86_400);
-        format!("{:02}:{:02}:{:02}.{millis:03}", day / 3600, day / 60 % 60, day % 60)
+        format!(
+            "{:02}:{:02}:{:02}.{millis:03}",
+            day / 3600,
+            day / 60 % 60,
+            day % 60
+        )
     }
 }
 

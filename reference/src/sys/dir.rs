@@ -27,7 +27,10 @@ impl PrivateDir {
     /// Makes the directory, and those above it, unless it is there. The last part of the path may not be a link.
     pub(crate) fn make(path: &Path) -> io::Result<Self> {
         if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
-            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(parent)?;
         }
         Self::below(AT_FDCWD, path.as_os_str(), path.to_owned())
     }
@@ -47,7 +50,10 @@ impl PrivateDir {
         let fd = File::from(openat(&at, name, flags, Mode::empty())?);
         let found = fd.metadata()?;
         if found.uid() != nix::unistd::geteuid().as_raw() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "it belongs to another user",
+            ));
         }
         if found.permissions().mode() & 0o7777 != 0o700 {
             // Also after we made it: a umask without the owner's bits would otherwise lock us out.
@@ -107,9 +113,9 @@ impl PrivateDir {
             Ok(lock) => Ok(Some(lock)),
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),
             // A file system without locks: the control socket alone then tells whether another one is alive.
-            Err((own, Errno::EOPNOTSUPP | Errno::ENOLCK)) => {
-                Flock::lock(own, FlockArg::UnlockNonblock).map(Some).map_err(|(_, errno)| errno.into())
-            }
+            Err((own, Errno::EOPNOTSUPP | Errno::ENOLCK)) => Flock::lock(own, FlockArg::Unlock)
+                .map(Some)
+                .map_err(|(_, errno)| errno.into()),
             Err((_, errno)) => Err(errno.into()),
         }
     }

@@ -14,4 +14,4 @@ pub(crate) mod signal;
 pub(crate) mod spawn;
 pub(crate) mod user;
 
-pub use spawn::{Launch, Passed};
+pub use spawn::{HIGHEST_TARGET, Launch, MOST_PASSED, Passed};

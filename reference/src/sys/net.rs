@@ -13,8 +13,8 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, accept4, bind,
-    connect, getsockopt, listen, recv, send, socket, socketpair, sockopt,
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, UnixAddr,
+    accept4, bind, connect, getsockopt, listen, recv, send, socket, socketpair, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{pipe2, read, write};
@@ -43,7 +43,12 @@ impl Moved {
 
 /// Two connected stream sockets.
 pub(crate) fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
-    socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
+    socketpair(
+        AddressFamily::Unix,
+        SockType::Stream,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
 }
 
 /// A pipe: the end to read and the end to write.
@@ -55,7 +60,11 @@ pub(crate) fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn filled_pipe(bytes: &[u8]) -> nix::Result<OwnedFd> {
     let (reader, writer) = pipe()?;
     let written = write(&writer, bytes)?;
-    if written == bytes.len() { Ok(reader) } else { Err(Errno::EIO) }
+    if written == bytes.len() {
+        Ok(reader)
+    } else {
+        Err(Errno::EIO)
+    }
 }
 
 /// Reads from a socket what is there.
@@ -65,13 +74,21 @@ pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Moved {
 
 /// Writes to a socket what it takes.
 pub(crate) fn transmit(socket: &OwnedFd, bytes: &[u8]) -> Moved {
-    Moved::from(send(socket.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL))
+    Moved::from(send(
+        socket.as_raw_fd(),
+        bytes,
+        MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
+    ))
 }
 
 /// Reads from a pipe what is there. A pipe has no call that refuses to wait, so its fill is asked first; we are its
 /// only reader.
 pub(crate) fn drain(pipe: &OwnedFd, buffer: &mut [u8]) -> Moved {
-    let mut asked = libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut asked = libc::pollfd {
+        fd: pipe.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
     // SAFETY: one pollfd is passed and one is announced; it lives on this stack frame.
     match Errno::result(unsafe { libc::poll(&raw mut asked, 1, 0) }) {
         Ok(1) => Moved::from(read(pipe, buffer)),
@@ -114,8 +131,10 @@ pub(crate) fn accept(listener: &OwnedFd) -> nix::Result<Option<(OwnedFd, u32)>> 
 
 /// Begins to connect to an internet address. When the socket becomes writable, [`outcome`] tells how it went.
 pub(crate) fn begin_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    begin(family, &SockaddrStorage::from(address))
+    match address {
+        SocketAddr::V4(address) => begin(AddressFamily::Inet, &SockaddrIn::from(address)),
+        SocketAddr::V6(address) => begin(AddressFamily::Inet6, &SockaddrIn6::from(address)),
+    }
 }
 
 /// Begins to connect to a path.
@@ -123,23 +142,12 @@ pub(crate) fn begin_unix(path: &Path) -> io::Result<OwnedFd> {
     begin(AddressFamily::Unix, &UnixAddr::new(path)?)
 }
 
-fn begin(family: AddressFamily, address: &dyn SockaddrLikeObject) -> io::Result<OwnedFd> {
+fn begin(family: AddressFamily, address: &impl SockaddrLike) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(family, SockType::Stream, flags, None)?;
-    match address.connect(&socket) {
+    match connect(socket.as_raw_fd(), address) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
         Err(errno) => Err(errno.into()),
-    }
-}
-
-/// The one thing that [`begin`] needs from an address, because `SockaddrLike` itself cannot be a trait object.
-trait SockaddrLikeObject {
-    fn connect(&self, socket: &OwnedFd) -> nix::Result<()>;
-}
-
-impl<A: SockaddrLike> SockaddrLikeObject for A {
-    fn connect(&self, socket: &OwnedFd) -> nix::Result<()> {
-        connect(socket.as_raw_fd(), self)
     }
 }
 

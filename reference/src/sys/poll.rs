@@ -21,11 +21,20 @@ pub(crate) struct Interest {
 
 impl Interest {
     /// Only reading.
-    pub(crate) const READ: Self = Self { read: true, write: false };
+    pub(crate) const READ: Self = Self {
+        read: true,
+        write: false,
+    };
     /// Only writing.
-    pub(crate) const WRITE: Self = Self { read: false, write: true };
+    pub(crate) const WRITE: Self = Self {
+        read: false,
+        write: true,
+    };
     /// Both.
-    pub(crate) const BOTH: Self = Self { read: true, write: true };
+    pub(crate) const BOTH: Self = Self {
+        read: true,
+        write: true,
+    };
 
     fn flags(self) -> EpollFlags {
         let mut flags = EpollFlags::empty();
@@ -69,7 +78,8 @@ impl Poller {
     }
 
     pub(crate) fn change(&self, fd: impl AsFd, token: u64, interest: Interest) -> nix::Result<()> {
-        self.epoll.modify(fd, &mut EpollEvent::new(interest.flags(), token))
+        self.epoll
+            .modify(fd, &mut EpollEvent::new(interest.flags(), token))
     }
 
     /// Takes a descriptor out of the set. Closing its last copy does the same, but a copy may live in a child.
@@ -143,7 +153,11 @@ impl Poller {
 
 /// Whether one descriptor takes bytes right now.
 pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> bool {
-    let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    let mut asked = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
     // SAFETY: one pollfd is passed and one is announced; it lives on this stack frame.
     let result = unsafe { libc::poll(&raw mut asked, 1, 0) };
     result == 1 && asked.revents & libc::POLLOUT != 0
@@ -179,7 +193,13 @@ mod tests {
         poller.add(&read, 9, Interest::READ).unwrap();
         let mut ready = Vec::new();
         poller.wait(Some(0), &mut ready).unwrap();
-        assert_eq!(ready.iter().map(|r| (r.token, r.read, r.write)).collect::<Vec<_>>(), [(7, false, true)]);
+        assert_eq!(
+            ready
+                .iter()
+                .map(|r| (r.token, r.read, r.write))
+                .collect::<Vec<_>>(),
+            [(7, false, true)]
+        );
         poller.remove(&write);
         drop(write);
         poller.wait(Some(0), &mut ready).unwrap();

@@ -39,7 +39,14 @@ fn wait(kind: libc::idtype_t, pid: u32, flags: i32) -> Option<(u32, ExitStatus)>
                 let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
                 let pid = u32::try_from(pid).ok().filter(|pid| *pid != 0)?;
                 let exited = info.si_code == libc::CLD_EXITED;
-                return Some((pid, if exited { ExitStatus::Code(status) } else { ExitStatus::Signal(status) }));
+                return Some((
+                    pid,
+                    if exited {
+                        ExitStatus::Code(status)
+                    } else {
+                        ExitStatus::Signal(status)
+                    },
+                ));
             }
         }
     }
@@ -68,7 +75,9 @@ pub(crate) fn descendants(root: u32) -> Vec<u32> {
 
 fn children(parent: u32) -> Vec<u32> {
     // A child hangs below the thread that forked it.
-    let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
+    let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else {
+        return Vec::new();
+    };
     if !has_children_files() {
         return children_by_parent(parent);
     }
@@ -88,12 +97,18 @@ fn has_children_files() -> bool {
 
 fn children_of_thread(process: u32, thread: u32) -> Option<Vec<u32>> {
     let text = fs::read_to_string(format!("/proc/{process}/task/{thread}/children")).ok()?;
-    Some(text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect())
+    Some(
+        text.split_ascii_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect(),
+    )
 }
 
 /// The slow way, for kernels without `CONFIG_PROC_CHILDREN`.
 fn children_by_parent(parent: u32) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -157,7 +172,15 @@ mod tests {
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let text = "77 (a) Z 1 (x) S 12 77 70 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 424242 0 0";
         let stat = parse_stat(text).unwrap();
-        assert_eq!(stat, Stat { zombie: false, parent: 12, session: 70, started: 424_242 });
+        assert_eq!(
+            stat,
+            Stat {
+                zombie: false,
+                parent: 12,
+                session: 70,
+                started: 424_242
+            }
+        );
         assert_eq!(parse_stat("77 (a"), None);
         assert_eq!(parse_stat("77 (a) S 1"), None);
     }

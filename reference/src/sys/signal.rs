@@ -40,20 +40,29 @@ impl Signals {
         }
         let mut blocked = SigSet::all();
         // A fault in our own code has to end us where it happens.
-        Signal::iterator().filter(|signal| is_fault(*signal)).for_each(|signal| blocked.remove(signal));
+        Signal::iterator()
+            .filter(|signal| is_fault(*signal))
+            .for_each(|signal| blocked.remove(signal));
         blocked.thread_set_mask()?;
         let mut wanted = SigSet::empty();
         for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT] {
             wanted.add(signal);
         }
-        Ok(Self(SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+        Ok(Self(SignalFd::with_flags(
+            &wanted,
+            SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+        )?))
     }
 
     /// The next signal that is pending, if any.
     pub(crate) fn next(&self) -> Option<Arrived> {
         let info = self.0.read_signal().ok().flatten()?;
         let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-        Some(if number == libc::SIGCHLD { Arrived::Child } else { Arrived::Shutdown(number) })
+        Some(if number == libc::SIGCHLD {
+            Arrived::Child
+        } else {
+            Arrived::Shutdown(number)
+        })
     }
 }
 
@@ -91,7 +100,13 @@ pub(crate) fn to_child(pid: u32, signal: i32) {
 /// Sends a signal to a process that may end at any moment. `still_meant` is asked after the process was pinned, so
 /// that a number which was used again in between is not hit.
 pub(crate) fn to_stranger(pid: u32, signal: i32, still_meant: impl FnOnce() -> bool) {
-    let Some(number) = i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw) else { return };
+    let Some(number) = i32::try_from(pid)
+        .ok()
+        .filter(|pid| *pid > 1)
+        .and_then(Pid::from_raw)
+    else {
+        return;
+    };
     match pidfd_open(number, PidfdFlags::empty()) {
         Ok(pinned) => {
             let signal = rustix::process::Signal::from_named_raw(signal);

@@ -64,16 +64,19 @@ pub struct Launch {
 /// A step of a launch that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{stage}: {}", Errno::from_raw(*errno).desc())]
-pub struct SpawnError {
+pub(crate) struct SpawnError {
     /// The step, named by its call.
-    pub stage: &'static str,
+    pub(crate) stage: &'static str,
     /// Why.
-    pub errno: i32,
+    pub(crate) errno: i32,
 }
 
 impl SpawnError {
     pub(crate) fn new(stage: &'static str, errno: Errno) -> Self {
-        Self { stage, errno: errno as i32 }
+        Self {
+            stage,
+            errno: errno as i32,
+        }
     }
 }
 
@@ -99,7 +102,8 @@ impl Spawner {
     pub(crate) fn new() -> Result<Self, SpawnError> {
         let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
             .map_err(|errno| SpawnError::new("open", errno))?;
-        let files = getrlimit(Resource::RLIMIT_NOFILE).map_err(|errno| SpawnError::new("getrlimit", errno))?;
+        let files =
+            getrlimit(Resource::RLIMIT_NOFILE).map_err(|errno| SpawnError::new("getrlimit", errno))?;
         // Not fatal: with many modules the launch that finds no descriptor says so.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, files.1, files.1);
         let mut stage = Vec::with_capacity(MOST_PASSED);
@@ -140,7 +144,9 @@ impl Spawner {
 
     fn set_stage(&self, launch: &Launch) -> Result<(), SpawnError> {
         let wanted = &launch.descriptors;
-        let in_range = wanted.iter().all(|passed| (0..HIGHEST_TARGET).contains(&passed.target));
+        let in_range = wanted
+            .iter()
+            .all(|passed| (0..HIGHEST_TARGET).contains(&passed.target));
         if wanted.len() > MOST_PASSED || !in_range {
             return Err(SpawnError::new("descriptors", Errno::EMFILE));
         }
@@ -161,7 +167,12 @@ impl Spawner {
             .map(|(slot, passed)| (slot.as_raw_fd(), passed.target))
             .collect();
         moves.sort_by_key(|(_, target)| *target);
-        let highest = self.stage.iter().map(AsRawFd::as_raw_fd).max().unwrap_or(HIGHEST_TARGET);
+        let highest = self
+            .stage
+            .iter()
+            .map(AsRawFd::as_raw_fd)
+            .max()
+            .unwrap_or(HIGHEST_TARGET);
         let mut order = Order {
             program: launch.program.as_ptr(),
             argv: argv.as_ptr(),
@@ -172,7 +183,10 @@ impl Spawner {
             moves: &moves,
             above_stage: u32::try_from(highest).unwrap_or(0) + 1,
             unshare: self.can_unshare,
-            files: libc::rlimit { rlim_cur: self.files.0, rlim_max: self.files.1 },
+            files: libc::rlimit {
+                rlim_cur: self.files.0,
+                rlim_max: self.files.1,
+            },
             mask: signal_set(&launch.blocked),
             ignored: &launch.ignored,
             failed: None,
@@ -235,7 +249,7 @@ extern "C" fn child_main(order: *mut c_void) -> c_int {
 /// nothing but async-signal-safe functions and allocates nothing.
 unsafe fn child_steps(order: &Order<'_>) -> (&'static str, c_int) {
     let failed = |stage| (stage, Errno::last_raw());
-    // SAFETY (for the whole block): every call takes numbers, or pointers from `order`, which are valid
+    // SAFETY: for the whole block: every call takes numbers, or pointers from `order`, which are valid
     // null-terminated strings and null-terminated vectors of such, and initialised structures.
     unsafe {
         if order.unshare {
@@ -292,7 +306,9 @@ unsafe fn close_between(first: RawFd, end: RawFd, order: &Order<'_>) -> Result<(
         let result = unsafe { libc::syscall(libc::SYS_close_range, first as u32, (end - 1) as u32, 0) };
         return if result == 0 { Ok(()) } else { Err(()) };
     }
-    let limit = RawFd::try_from(order.files.rlim_max).unwrap_or(RawFd::MAX).min(FALLBACK_HIGHEST);
+    let limit = RawFd::try_from(order.files.rlim_max)
+        .unwrap_or(RawFd::MAX)
+        .min(FALLBACK_HIGHEST);
     for number in first..end.min(limit) {
         // SAFETY: this is the child's own table, and nothing in the child owns these numbers.
         unsafe { libc::close(number) };
@@ -307,7 +323,11 @@ fn duplicate(from: RawFd, to: RawFd, flags: c_int) -> nix::Result<()> {
 }
 
 fn pointers(texts: &[CString]) -> Vec<*const c_char> {
-    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
+    texts
+        .iter()
+        .map(|text| text.as_ptr())
+        .chain([ptr::null()])
+        .collect()
 }
 
 fn signal_set(signals: &[i32]) -> libc::sigset_t {
@@ -347,12 +367,19 @@ mod tests {
         let text = |text: &str| CString::new(text).unwrap();
         Launch {
             program: text(program),
-            argv: [program].iter().chain(arguments).map(|argument| text(argument)).collect(),
+            argv: [program]
+                .iter()
+                .chain(arguments)
+                .map(|argument| text(argument))
+                .collect(),
             environment: vec![text("A=1")],
             working_directory: text("/"),
             umask: 0o77,
             new_session: true,
-            descriptors: vec![Passed { target: 0, source: spawner.null() }],
+            descriptors: vec![Passed {
+                target: 0,
+                source: spawner.null(),
+            }],
             blocked: Vec::new(),
             ignored: Vec::new(),
         }
@@ -362,8 +389,18 @@ mod tests {
         let mut spawner = Spawner::new().unwrap();
         let (read, write) = pipe2(OFlag::O_CLOEXEC).unwrap();
         let mut launch = launch(&spawner, "/bin/sh", arguments);
-        launch.descriptors.push(Passed { target: 7, source: spawner.null() });
-        launch.descriptors.push(Passed { target: 1, source: Rc::new(write) });
+        launch.descriptors.push(Passed {
+            target: 7,
+            source: spawner.null(),
+        });
+        launch.descriptors.push(Passed {
+            target: 2,
+            source: spawner.null(),
+        });
+        launch.descriptors.push(Passed {
+            target: 1,
+            source: Rc::new(write),
+        });
         let pid = spawner.spawn(&launch).unwrap();
         drop(launch);
         let mut text = String::new();
@@ -375,21 +412,36 @@ mod tests {
     #[test]
     fn a_child_gets_what_is_written_and_nothing_else() {
         let _leak = File::open("/dev/zero").unwrap();
-        let text = output_of(&["-c", "umask; pwd; echo $A; cd /proc/self/fd && echo *; ps=$(cut -d' ' -f6 /proc/$$/stat); [ $ps = $$ ] && echo leader"]);
+        let script = "umask; pwd; echo $A; cd /proc/self/fd && echo *; \
+                      [ $(cut -d' ' -f6 /proc/$$/stat) = $$ ] && echo leader";
+        let text = output_of(&["-c", script]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines, ["0077", "/", "1", "0 1 7", "leader"], "{text}");
+        // Number 3 is the shell's own, for the listing.
+        assert_eq!(lines, ["0077", "/", "1", "0 1 2 3 7", "leader"], "{text}");
     }
 
     #[test]
     fn a_failure_names_its_step_and_leaves_no_child() {
         let mut spawner = Spawner::new().unwrap();
         let missing = launch(&spawner, "/nonexistent/program", &[]);
-        assert_eq!(spawner.spawn(&missing), Err(SpawnError::new("exec", Errno::ENOENT)));
+        assert_eq!(
+            spawner.spawn(&missing),
+            Err(SpawnError::new("exec", Errno::ENOENT))
+        );
         let mut nowhere = launch(&spawner, "/bin/true", &[]);
         nowhere.working_directory = CString::new("/nonexistent").unwrap();
-        assert_eq!(spawner.spawn(&nowhere), Err(SpawnError::new("chdir", Errno::ENOENT)));
+        assert_eq!(
+            spawner.spawn(&nowhere),
+            Err(SpawnError::new("chdir", Errno::ENOENT))
+        );
         let mut crowded = launch(&spawner, "/bin/true", &[]);
-        crowded.descriptors.push(Passed { target: HIGHEST_TARGET, source: spawner.null() });
-        assert_eq!(spawner.spawn(&crowded), Err(SpawnError::new("descriptors", Errno::EMFILE)));
+        crowded.descriptors.push(Passed {
+            target: HIGHEST_TARGET,
+            source: spawner.null(),
+        });
+        assert_eq!(
+            spawner.spawn(&crowded),
+            Err(SpawnError::new("descriptors", Errno::EMFILE))
+        );
     }
 }

@@ -18,7 +18,9 @@ pub(crate) fn may_control(uid: u32) -> bool {
 
 /// The environment as text; variables that are none are left out, because no module could be given them.
 pub(crate) fn environment() -> Vec<(String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// The directories to use when the command line names none.
@@ -26,7 +28,6 @@ pub(crate) fn environment() -> Vec<(String, String)> {
 pub(crate) struct DefaultDirs {
     pub(crate) modules: PathBuf,
     pub(crate) runtime: PathBuf,
-    pub(crate) state: PathBuf,
 }
 
 /// The system's directories for root, the user's own for everybody else.
@@ -35,18 +36,22 @@ pub(crate) fn default_dirs() -> DefaultDirs {
         return DefaultDirs {
             modules: "/etc/partenza/modules".into(),
             runtime: "/run/partenza".into(),
-            state: "/var/lib/partenza".into(),
         };
     }
     let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
     // The specification of these variables says that a relative path is to be ignored.
-    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let named = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let own = format!("/tmp/partenza-{}", own_uid());
     DefaultDirs {
-        modules: named("XDG_CONFIG_HOME").unwrap_or_else(|| home().join(".config")).join("partenza/modules"),
+        modules: named("XDG_CONFIG_HOME")
+            .unwrap_or_else(|| home().join(".config"))
+            .join("partenza/modules"),
         // Without a directory of the user's own, one below /tmp, whose owner is checked before it is used.
         runtime: named("XDG_RUNTIME_DIR").map_or_else(|| own.into(), |above| above.join("partenza")),
-        state: named("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")).join("partenza"),
     }
 }
 
@@ -58,7 +63,9 @@ impl EntrypointProbe for Entrypoints {
     fn inspect(&self, path: &str) -> Entrypoint {
         match fs::metadata(path) {
             Err(_) => Entrypoint::Missing,
-            Ok(found) if found.is_file() && eaccess(path, AccessFlags::X_OK).is_ok() => Entrypoint::Executable,
+            Ok(found) if found.is_file() && eaccess(path, AccessFlags::X_OK).is_ok() => {
+                Entrypoint::Executable
+            }
             Ok(_) => Entrypoint::NotExecutable,
         }
     }

@@ -110,7 +110,6 @@ pub(super) enum Phase {
     /// L5 is sent.
     Live {
         /// The session key, for channels.
-        #[expect(dead_code, reason = "channels are not part of this edition's reference yet")]
         session: Box<Key>,
     },
     /// Nothing more is read or written.

@@ -55,6 +55,10 @@ fn module(report: &mut Report<'_>, fields: &Fields<'_>, decoded: &mut Decoded) {
     let entrypoint = fields.need(report, "entrypoint").and_then(|node| {
         decoded.entrypoint_place = node.place;
         let path = report.text("entrypoint", node)?;
+        if path.len() > MAX_PATH_BYTES {
+            report.error("PZ105", node.place, format!("the entrypoint is longer than {MAX_PATH_BYTES} bytes"));
+            return None;
+        }
         if path.starts_with('/') {
             return Some(path.to_owned());
         }
@@ -63,8 +67,8 @@ fn module(report: &mut Report<'_>, fields: &Fields<'_>, decoded: &mut Decoded) {
         report.error("PZ111", node.place, message);
         None
     });
-    let description = fields.get("description").and_then(|n| report.text("description", n)).map(str::to_owned);
-    let args = fields.get("args").map(|n| report.texts("args", n)).unwrap_or_default();
+    let description = fields.get("description").and_then(|n| report.short_text("description", n, 1024)).map(str::to_owned);
+    let args = fields.get("args").map(|n| report.texts("args", n, 1024)).unwrap_or_default();
     let environment = fields.get("environment").map(|n| environment(report, n)).unwrap_or_default();
     let provides = fields.get("provides").map(|n| provides(report, n)).unwrap_or_default();
     let requires = fields.get("requires").map(|n| requires(report, n)).unwrap_or_default();
@@ -157,8 +161,11 @@ fn version(report: &mut Report<'_>, node: &Node) -> Option<Version> {
 fn environment(report: &mut Report<'_>, node: &Node) -> Vec<(String, String)> {
     let mut variables = Vec::new();
     for (name, place, value) in report.entries("environment", node) {
-        if name.is_empty() || name.contains(['=', '\0']) {
-            report.error("PZ105", place, format!("`{name}` cannot be the name of an environment variable"));
+        let begins = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+        if !begins || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let message = format!("`{name}` cannot be the name of an environment variable");
+            let help = "write letters, digits and `_`, not beginning with a digit".to_owned();
+            report.error_with_help("PZ105", place, message, help);
         } else if let Some(value) = report.text(name, value) {
             variables.push((name.to_owned(), value.to_owned()));
         }
@@ -167,7 +174,7 @@ fn environment(report: &mut Report<'_>, node: &Node) -> Vec<(String, String)> {
 }
 
 fn provides(report: &mut Report<'_>, node: &Node) -> Vec<Provided> {
-    let items = report.list("provides", node);
+    let items = report.list("provides", node, 64);
     items.iter().filter_map(|item| provided(report, item)).collect()
 }
 
@@ -211,8 +218,11 @@ fn interface_name(report: &mut Report<'_>, text: &str, place: Place) -> Option<S
     None
 }
 
+/// One to three numbers.
 fn interface_version(report: &mut Report<'_>, text: &str, place: Place) -> Option<Version> {
-    let parsed = Version::parse(text).or_else(|_| Version::parse(&format!("{text}.0"))).ok();
+    let missing = 2_usize.saturating_sub(text.matches('.').count());
+    let full = format!("{text}{}", ".0".repeat(missing));
+    let parsed = Version::parse(&full).ok().filter(|v| v.pre.is_empty() && v.build.is_empty());
     if parsed.is_none() {
         report.error("PZ105", place, format!("`{text}` is no version of an interface such as `1.0`"));
     }
@@ -220,7 +230,7 @@ fn interface_version(report: &mut Report<'_>, text: &str, place: Place) -> Optio
 }
 
 fn requires(report: &mut Report<'_>, node: &Node) -> Vec<Requirement> {
-    let items = report.list("requires", node);
+    let items = report.list("requires", node, 4096);
     items.iter().filter_map(|item| requirement(report, item)).collect()
 }
 
@@ -318,7 +328,7 @@ fn restart(report: &mut Report<'_>, node: Option<&Node>) -> Restart {
     }
     restart.factor = fields.get("factor").and_then(|n| report.ratio("factor", n, 1.0, 100.0)).unwrap_or(restart.factor);
     restart.jitter = fields.get("jitter").and_then(|n| report.ratio("jitter", n, 0.0, 1.0)).unwrap_or(restart.jitter);
-    restart.limit = fields.get("limit").and_then(|n| report.count("limit", n, 1)).unwrap_or(restart.limit);
+    restart.limit = fields.get("limit").and_then(|n| report.count("limit", n)).unwrap_or(restart.limit);
 
     if restart.delay > restart.max_delay {
         match fields.get("max_delay") {
@@ -365,11 +375,11 @@ fn health(report: &mut Report<'_>, node: &Node) -> Option<Health> {
     let known = &["probe", "interval", "timeout", "failures", "successes", "on_unhealthy"];
     let fields = report.fields("health", node, known, &[])?;
     Some(Health {
-        probe: fields.get("probe").and_then(|n| probe(report, n)).unwrap_or(HealthProbe::Wire),
+        probe: fields.need(report, "probe").and_then(|n| probe(report, n)).unwrap_or(HealthProbe::Wire),
         interval: fields.get("interval").and_then(|n| report.duration("interval", n, MILLISECOND)).unwrap_or(5 * SECOND),
         timeout: fields.get("timeout").and_then(|n| report.duration("timeout", n, MILLISECOND)).unwrap_or(SECOND),
-        failures: fields.get("failures").and_then(|n| report.count("failures", n, 1)).unwrap_or(3),
-        successes: fields.get("successes").and_then(|n| report.count("successes", n, 1)).unwrap_or(1),
+        failures: fields.get("failures").and_then(|n| report.count("failures", n)).unwrap_or(3),
+        successes: fields.get("successes").and_then(|n| report.count("successes", n)).unwrap_or(1),
         on_unhealthy: fields
             .get("on_unhealthy")
             .and_then(|n| report.word("on_unhealthy", n, ON_UNHEALTHY))
@@ -389,7 +399,7 @@ fn probe(report: &mut Report<'_>, node: &Node) -> Option<HealthProbe> {
         return None;
     };
     if kind == "command" {
-        let argv = report.texts("command", value);
+        let argv = report.texts("command", value, 1024);
         if argv.first().is_some_and(|program| program.starts_with('/')) {
             return Some(HealthProbe::Command(argv));
         }
@@ -448,14 +458,39 @@ fn host_and_port(text: &str, default: Option<u16>) -> Option<(String, u16)> {
 fn permissions(report: &mut Report<'_>, node: &Node) -> Option<Permissions> {
     let fields = report.fields("permissions", node, &["run_as", "capabilities"], &[])?;
     Some(Permissions {
-        run_as: fields.get("run_as").and_then(|n| report.text("run_as", n)).map(str::to_owned),
-        capabilities: fields.get("capabilities").map(|n| report.texts("capabilities", n)).unwrap_or_default(),
+        run_as: fields.get("run_as").and_then(|n| run_as(report, n)).map(str::to_owned),
+        capabilities: fields.get("capabilities").map(|n| capabilities(report, n)).unwrap_or_default(),
     })
+}
+
+fn run_as<'n>(report: &mut Report<'_>, node: &'n Node) -> Option<&'n str> {
+    let name = report.short_text("run_as", node, 64)?;
+    if name.is_empty() {
+        report.error("PZ105", node.place, "`run_as` is empty");
+        return None;
+    }
+    Some(name)
+}
+
+/// The form of the names; which of them the kernel knows is not the core's to say.
+fn capabilities(report: &mut Report<'_>, node: &Node) -> Vec<String> {
+    let mut names = Vec::new();
+    for item in report.list("capabilities", node, 64) {
+        let Some(name) = report.text("capabilities", item) else { continue };
+        let word = name.strip_prefix("CAP_").unwrap_or_default();
+        if word.is_empty() || !word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+            let message = format!("`{name}` is no name of a capability such as `CAP_NET_BIND_SERVICE`");
+            report.error("PZ105", item.place, message);
+        } else {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 fn named(report: &mut Report<'_>, decoded: &mut Decoded, key: &str, node: &Node) -> Vec<ModuleId> {
     let mut ids = Vec::new();
-    for item in report.list(key, node) {
+    for item in report.list(key, node, 64) {
         if let Some(id) = module_id(report, key, item) {
             decoded.named.push((id.clone(), item.place));
             ids.push(id);
@@ -470,6 +505,8 @@ const FIELDS: &[&str] = &[
     "handshake_timeout", "start_timeout", "stop_timeout", "startup", "enabled", "critical", "permissions", "sidecars",
     "fallback_module",
 ];
+
+const MAX_PATH_BYTES: usize = 4095;
 
 /// The spellings of early drafts.
 const ALIASES: &[(&str, &str)] =

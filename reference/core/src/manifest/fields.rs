@@ -76,6 +76,16 @@ impl Report<'_> {
         }
     }
 
+    /// A text of at most `most` characters.
+    pub(super) fn short_text<'n>(&mut self, key: &str, node: &'n Node, most: usize) -> Option<&'n str> {
+        let text = self.text(key, node)?;
+        if text.chars().count() <= most {
+            return Some(text);
+        }
+        self.error("PZ105", node.place, format!("`{key}` has more than {most} characters"));
+        None
+    }
+
     pub(super) fn boolean(&mut self, key: &str, node: &Node) -> Option<bool> {
         // YAML 1.2 also knows `True` and `TRUE`; the specification allows one spelling.
         match node.value {
@@ -93,15 +103,15 @@ impl Report<'_> {
         }
     }
 
-    pub(super) fn count(&mut self, key: &str, node: &Node, least: u32) -> Option<u32> {
+    pub(super) fn count(&mut self, key: &str, node: &Node) -> Option<u32> {
         let Value::Int(number) = node.value else {
             self.wrong_type(key, "an integer", node);
             return None;
         };
         match u32::try_from(number) {
-            Ok(count) if (least..=MAX_COUNT).contains(&count) => Some(count),
+            Ok(count) if (1..=MAX_COUNT).contains(&count) => Some(count),
             Ok(_) | Err(_) => {
-                let message = format!("`{key}` is {number}, outside of {least} to {MAX_COUNT}");
+                let message = format!("`{key}` is {number}, outside of 1 to {MAX_COUNT}");
                 self.error("PZ105", node.place, message);
                 None
             }
@@ -152,9 +162,15 @@ impl Report<'_> {
         }
     }
 
-    pub(super) fn list<'n>(&mut self, key: &str, node: &'n Node) -> &'n [Node] {
+    /// A list with at most `most` items.
+    pub(super) fn list<'n>(&mut self, key: &str, node: &'n Node, most: usize) -> &'n [Node] {
         match &node.value {
-            Value::List(items) => items,
+            Value::List(items) => {
+                if let Some(item) = items.get(most) {
+                    self.error("PZ105", item.place, format!("`{key}` holds more than {most} items"));
+                }
+                items
+            }
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Map(_) => {
                 self.wrong_type(key, "a list", node);
                 &[]
@@ -162,8 +178,8 @@ impl Report<'_> {
         }
     }
 
-    pub(super) fn texts(&mut self, key: &str, node: &Node) -> Vec<String> {
-        let items = self.list(key, node);
+    pub(super) fn texts(&mut self, key: &str, node: &Node, most: usize) -> Vec<String> {
+        let items = self.list(key, node, most);
         items.iter().filter_map(|item| self.text(key, item).map(str::to_owned)).collect()
     }
 
@@ -297,5 +313,5 @@ impl<'n> Fields<'n> {
 /// The name under which the module file itself is reported.
 pub(super) const TOP: &str = "module file";
 
-/// No count in a module file is sensibly larger.
-const MAX_COUNT: u32 = 1_000_000;
+/// The range of every count in a module file begins with 1 and ends here.
+const MAX_COUNT: u32 = 1000;

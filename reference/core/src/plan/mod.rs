@@ -3,7 +3,7 @@
 //! A module's layer is the length of the longest chain of dependencies below it. Layers are for people: the machine
 //! launches each module as soon as its own conditions hold, whatever its layer (`boot.independent-in-parallel`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,10 @@ struct Planned {
     layer: usize,
     startup: Startup,
     enabled: bool,
-    requires: Vec<Value>,
+    /// The ids of its dependencies, each once.
+    requires: Vec<String>,
+    /// The same with everything that is known of them.
+    edges: Vec<Value>,
     needs: Vec<String>,
 }
 
@@ -46,24 +49,29 @@ impl Plan {
             layer: layer.unwrap_or(0),
             startup: module.startup,
             enabled: module.enabled,
-            requires: edges.iter().map(|edge| edge_json(loaded, edge)).collect(),
+            requires: edges
+                .iter()
+                .map(|edge| loaded.modules[edge.on].id.to_string())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            edges: edges.iter().map(|edge| edge_json(loaded, edge)).collect(),
             needs: edges.iter().map(|edge| edge_text(loaded, edge)).collect(),
         });
         Self { modules: planned.collect(), layers: by_layer }
     }
 
-    /// The plan as JSON, as `plan --json` and the control method print it.
+    /// The plan as JSON, as `plan --json` and the control method print it (`boot-plan.printed-without-launch`).
     pub fn to_json(&self) -> Value {
-        let names = |layer: &Vec<usize>| layer.iter().map(|i| self.modules[*i].id.clone()).collect::<Vec<_>>();
         let module = |m: &Planned| {
             json!({
                 "id": m.id, "version": m.version, "layer": m.layer, "startup": startup_name(m.startup),
-                "enabled": m.enabled, "requires": m.requires,
+                "enabled": m.enabled, "requires": m.requires, "edges": m.edges,
             })
         };
         json!({
-            "layers": self.layers.iter().map(names).collect::<Vec<_>>(),
             "modules": self.modules.iter().map(module).collect::<Vec<_>>(),
+            "order": self.layers.iter().flatten().map(|i| self.modules[*i].id.as_str()).collect::<Vec<_>>(),
         })
     }
 

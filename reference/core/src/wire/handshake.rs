@@ -38,9 +38,9 @@ pub struct Hello<'a> {
     /// The digest of the module file (`handshake.hello-manifest-digest`).
     pub manifest: &'a str,
     /// What the module is granted.
-    pub grants: [&'a str; 0],
+    pub grants: &'a [&'a str],
     /// The offered extensions.
-    pub extensions: [&'a str; 0],
+    pub extensions: &'a [&'a str],
     /// 64 hex digits (`handshake.nonce-fresh`).
     pub nonce: String,
 }
