@@ -1,5 +1,6 @@
 //! Embeds the suites, so that one binary is enough for an implementer.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
@@ -18,11 +19,13 @@ fn main() {
         println!("cargo::rerun-if-changed={}", file.display());
         let name = file.file_name().expect("a file").to_string_lossy().into_owned();
         let path = file.canonicalize().expect("a path");
-        table.push_str(&format!(
-            "    ({:?}, include_str!({:?})),\n",
+        writeln!(
+            table,
+            "    ({:?}, include_str!({:?})),",
             format!("suites/{name}"),
             path.display()
-        ));
+        )
+        .expect("a text can be written to");
     }
     table.push_str("];\n");
     let out = env::var("OUT_DIR").expect("cargo sets it");

@@ -8,6 +8,13 @@
 //!
 //! The crate refuses to know any implementation: it never uses a crate of the reference, and starts the judged only as a
 //! program that a target file names.
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that cannot go on should stop at that very line"
+    )
+)]
 
 pub mod cli;
 pub mod engine;

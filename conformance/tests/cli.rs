@@ -295,8 +295,18 @@ fn the_bundled_target_is_judged_and_reported() {
     ] {
         assert!(dir.path().join(file).is_file(), "{file}");
     }
-    let log = fs::File::open(dir.path().join("conformance-results/events.jsonl")).unwrap();
-    let report = partenza_reports::Report::read(std::io::BufReader::new(log)).unwrap();
+    let log = fs::read_to_string(dir.path().join("conformance-results/events.jsonl")).unwrap();
+    let schema = partenza_spec_map::files::text("spec/schemas/event-log.schema.json").unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    for line in log.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let errors: Vec<_> = schema
+            .iter_errors(&record)
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{line}: {errors:?}");
+    }
+    let report = partenza_reports::Report::read(log.as_bytes()).unwrap();
     assert_eq!(report.verdict(false), report.end.unwrap().verdict);
 
     let value = json(&run(&dir, &["run", "--filter", QUICK, "--json"]));
@@ -334,4 +344,49 @@ fn a_target_that_does_nothing_is_not_conformant() {
     run(&dir, &words)
         .stderr(contains("seed "))
         .code(predicate::in_iter([NON_CONFORMANT, INCOMPLETE, TARGET]));
+}
+
+/// A copy of the program in a folder of its own; gives back where it is.
+fn lonely(dir: &TempDir) -> std::path::PathBuf {
+    let folder = dir.path().join("target/debug");
+    fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("partenza-conformance");
+    fs::copy(assert_cmd::cargo::cargo_bin("partenza-conformance"), &program).unwrap();
+    program
+}
+
+#[test]
+fn an_absent_reference_is_built_aloud_in_a_checkout_and_missed_elsewhere() {
+    let dir = TempDir::new().unwrap();
+    let program = lonely(&dir);
+    let run = || {
+        let mut command = Command::new(&program);
+        command
+            .current_dir(&dir)
+            .arg("run")
+            .env("CARGO", dir.path().join("cargo"));
+        command.assert()
+    };
+    run().code(TARGET).stderr(contains("name a target with --target"));
+
+    fs::create_dir(dir.path().join("reference")).unwrap();
+    for file in ["Cargo.toml", "reference/Cargo.toml"] {
+        fs::write(dir.path().join(file), "").unwrap();
+    }
+    let script = |text: &str| {
+        let path = dir.path().join("cargo");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    script("exit 101");
+    run().code(TARGET).stderr(contains(
+        "`cargo build -p partenza-reference` failed: exit status: 101",
+    ));
+    let built = "#!/bin/sh\\necho built just now\\nexit 9\\n";
+    script(&format!(
+        "printf '{built}' > target/debug/partenza; chmod 755 target/debug/partenza"
+    ));
+    run()
+        .code(TARGET)
+        .stderr(contains("running `cargo build -p partenza-reference`").and(contains("built just now")));
 }

@@ -33,8 +33,8 @@ cases:
       - honest: reaches ready again
       - control: { method: no-such-method, as: wrong }
     checks:
-      - { id: auth, shows: a.a, that: { liar: { state: failed, reason: auth } } }
-      - { id: ended, shows: a.a, that: { liar: { processes: none } } }
+      - { id: auth, shows: a.a, that: { liar: { state: failed, reason: auth } }, within: 1s }
+      - { id: ended, shows: a.a, that: { liar: { processes: none } }, within: 1s }
       - { id: proof, shows: a.a, that: { honest: { proof: correct, generation: 2 } } }
       - { id: keys, shows: a.a, that: { distinct: { of: honest, key: true } } }
       - { id: never-ready, shows: a.a, that: { never-event: { type: state, module: liar, to: ready } } }

@@ -6,6 +6,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use partenza_conformance::engine::EngineOptions;
@@ -42,10 +43,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let trials = library
+    let shared = Arc::new((library, Spec::embedded()));
+    let trials = shared
+        .0
         .cases()
         .filter(|placed| placed.case.needs.iter().all(|need| target.claims(need)))
-        .map(|placed| trial(placed.case, &target, &programs))
+        .map(|placed| trial(placed.case, &target, &programs, &shared))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -61,7 +64,8 @@ fn programs() -> PathBuf {
     }
 }
 
-fn trial(case: &Case, target: &TargetFile, programs: &Path) -> Trial {
+fn trial(case: &Case, target: &TargetFile, programs: &Path, shared: &Arc<(Library, Spec)>) -> Trial {
+    let shared = Arc::clone(shared);
     let (case, target, partenza) = (case.clone(), target.clone(), programs.join("partenza"));
     Trial::test(case.name(), move || {
         if !partenza.is_file() {
@@ -71,24 +75,21 @@ fn trial(case: &Case, target: &TargetFile, programs: &Path) -> Trial {
                 partenza.display()
             )));
         }
-        play(&case, &target).map_err(Failed::from)
+        play(&case, &target, &shared.0, &shared.1).map_err(Failed::from)
     })
 }
 
-fn play(case: &Case, target: &TargetFile) -> Result<(), String> {
+fn play(case: &Case, target: &TargetFile, library: &Library, spec: &Spec) -> Result<(), String> {
     become_subreaper().map_err(|error| error.to_string())?;
-    let library =
-        Library::embedded().map_err(|errors| errors.iter().map(ToString::to_string).collect::<String>())?;
-    let spec = Spec::embedded();
     let claims = |need: &str| target.claims(need);
     let facts = Facts {
         claims: &claims,
         orchestrator: true,
     };
     let mut plan = plan(
-        &library,
+        library,
         &record::monitors(),
-        &spec,
+        spec,
         &facts,
         &Filter(vec![case.name()]),
     );

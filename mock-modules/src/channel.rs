@@ -183,6 +183,9 @@ pub enum PuppetEvent {
     },
 }
 
+/// Why a write failed when the orchestrator had closed its end. It is what happens to refused modules, and no trouble.
+pub const CLOSED_BY_PEER: &str = "the orchestrator has closed the wire";
+
 /// One message as a line with its LF.
 #[must_use]
 pub fn to_line<T: Serialize>(message: &T) -> Vec<u8> {

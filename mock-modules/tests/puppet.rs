@@ -14,7 +14,7 @@ use std::{
 use nix::sys::signal::Signal;
 use partenza_mock_modules::{
     Action, Follower, Note, Setup,
-    channel::{ForkSpec, Inherited, Order, PuppetEvent, SessionOf},
+    channel::{CLOSED_BY_PEER, ForkSpec, Inherited, Order, PuppetEvent, SessionOf},
 };
 use partenza_probe::{mac, proc, signals::SignalName};
 use serde_json::{Value, json};
@@ -140,6 +140,12 @@ fn the_end_of_the_wire_and_the_end_of_the_channel_are_seen() {
     channel.order(Order::StartReading);
     launch.wire.shutdown(std::net::Shutdown::Both).unwrap();
     assert_eq!(channel.next(), Some(PuppetEvent::Eof));
+    let id = channel.send(Order::Tx {
+        hex: "0a".to_owned(),
+        bytewise: false,
+    });
+    let error = Some(CLOSED_BY_PEER.to_owned());
+    assert_eq!(channel.next(), Some(PuppetEvent::Done { id, error }));
     drop(channel);
     assert_eq!(launch.wait().code(), Some(0));
 }

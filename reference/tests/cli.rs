@@ -125,13 +125,24 @@ fn an_absent_directory_is_a_configuration_error() {
 }
 
 #[test]
-fn a_pipe_that_looks_like_a_module_file_makes_nobody_wait() {
+fn only_regular_files_with_the_right_name_are_read() {
     let scene = Scene::new(&[("web", GOOD)]);
-    nix::unistd::mkfifo(&scene.modules().join("pipe.yaml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let other = |name: &str| scene.modules().join(name);
+    for name in [".hidden.yaml", ".yaml", "web.yml", "web.yaml~", "README"] {
+        std::fs::write(other(name), "no module: [").unwrap();
+    }
+    // Nobody writes into it, so reading it would never end.
+    nix::unistd::mkfifo(&other("pipe.yaml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::create_dir(other("folder.yaml")).unwrap();
+    on_modules("check", &scene)
+        .assert()
+        .code(0)
+        .stdout(contains("1 module, no problems"));
+    std::os::unix::fs::symlink("/nonexistent", other("dangling.yaml")).unwrap();
     on_modules("check", &scene)
         .assert()
         .code(2)
-        .stderr(contains("pipe.yaml:1:1: error[PZ100]"));
+        .stderr(contains("dangling.yaml:1:1: error[PZ100]"));
 }
 
 #[test]

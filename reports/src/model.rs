@@ -122,9 +122,8 @@ impl Report {
     /// The first line that cannot be read, or that is not where it belongs.
     pub fn read(reader: impl BufRead) -> Result<Self, ReadError> {
         let mut report = Self::default();
-        let mut line = 0;
-        for text in reader.lines() {
-            line += 1;
+        for (at, text) in reader.lines().enumerate() {
+            let line = at + 1;
             let text = text.map_err(|source| ReadError::Io { line, source })?;
             if text.is_empty() {
                 continue;

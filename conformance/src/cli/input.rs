@@ -60,10 +60,11 @@ pub(crate) fn seed(given: Option<u32>) -> Result<u64, Failure> {
     }
 }
 
-/// How many cases run side by side. They spend their time waiting, so there are more of them than processors.
-pub(crate) fn jobs(given: Option<u16>) -> usize {
-    let default = || (available_parallelism().map_or(1, std::num::NonZero::get) * 4).min(16);
-    given.map_or_else(default, usize::from)
+/// How many cases run side by side. They spend their time waiting, so there are more of them than processors; `each` is
+/// how many for one processor.
+pub(crate) fn jobs(given: Option<u16>, each: usize) -> usize {
+    let cpus = available_parallelism().map_or(1, std::num::NonZero::get);
+    given.map_or_else(|| (cpus * each).min(each * 4), usize::from)
 }
 
 /// This program, which is also the puppet.

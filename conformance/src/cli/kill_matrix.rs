@@ -25,6 +25,9 @@ use crate::run::{Played, Progress, Results, play_case, record, schedule, settle}
 use crate::suite::{Case, Library};
 use crate::target::{TargetFile, become_subreaper};
 
+/// How many cases run side by side for each processor.
+const JOBS: usize = 16;
+
 pub(crate) fn act(arguments: &KillMatrixArguments) -> Result<u8, Failure> {
     let library = input::library()?;
     let target = input::target(arguments.target.as_deref(), Bundled::Faulty, None)?;
@@ -44,7 +47,7 @@ pub(crate) fn act(arguments: &KillMatrixArguments) -> Result<u8, Failure> {
     let plan = plan(&library, &record::monitors(), &spec, &facts, &Filter::default());
     become_subreaper().map_err(|error| Failure::harness("become the parent of orphans", error))?;
 
-    let jobs = input::jobs(arguments.jobs);
+    let jobs = input::jobs(arguments.jobs, JOBS);
     let mut engine = EngineOptions::new(input::this_program()?, vec!["mock".to_owned()]);
     engine.jobs = jobs;
     engine.seed = input::seed(arguments.seed)?;

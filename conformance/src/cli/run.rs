@@ -19,6 +19,9 @@ use crate::run::select::Filter;
 use crate::run::{Finished, RunOptions, run};
 use crate::target::become_subreaper;
 
+/// How many cases run side by side for each processor.
+const JOBS: usize = 4;
+
 pub(crate) fn act(arguments: &RunArguments) -> Result<u8, Failure> {
     let options = options(arguments)?;
     let events = arguments
@@ -84,7 +87,7 @@ fn options(arguments: &RunArguments) -> Result<RunOptions, Failure> {
         target: Rc::new(target),
         library: Rc::new(input::library()?),
         filter: Filter(arguments.filter.clone()),
-        jobs: input::jobs(arguments.jobs),
+        jobs: input::jobs(arguments.jobs, JOBS),
         seed: input::seed(arguments.seed)?,
         mock: input::this_program()?,
         mock_args: vec!["mock".to_owned()],

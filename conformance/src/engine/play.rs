@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use partenza_mock_modules::Deed;
 use partenza_probe::signals::SignalName;
 use serde_json::json;
 use tokio::net::{UnixListener, UnixStream};
@@ -20,7 +21,7 @@ use super::expand::Expander;
 use super::listeners;
 use super::puppets::{Troupe, accept};
 use super::records::{StepFailure, all_environment};
-use super::setup::write_modules;
+use super::setup::{expanded, write_modules};
 use super::verdicts::Judged;
 use super::world::World;
 use super::{CaseReport, EngineOptions};
@@ -354,16 +355,17 @@ impl Stage<'_> {
         }
     }
 
-    async fn command(
-        &mut self,
-        module: &str,
-        deed: partenza_mock_modules::Deed,
-        deadline: Instant,
-    ) -> Result<(), StepFailure> {
+    async fn command(&mut self, module: &str, deed: Deed, deadline: Instant) -> Result<(), StepFailure> {
         self.wait_for(&format!("the launch of `{module}`"), deadline, |t| {
             t.iter().position(|e| e.is(module, Kind::Launch))
         })
         .await?;
+        let expand = |text: &str| self.expand(text);
+        let deed = match deed {
+            Deed::Send(message) => Deed::Send(expanded(message, &expand)),
+            Deed::SendRaw(text) => Deed::SendRaw(expand(&text)),
+            other => other,
+        };
         let puppets = self.world.puppets.borrow();
         let sent = puppets
             .get(module)
@@ -391,11 +393,11 @@ impl Stage<'_> {
         let label = label.to_owned();
         match request {
             ControlRequest::Call { method, params } => {
-                let line = control::request(method, params);
+                let line = control::request(method, &expanded(params.clone(), &|text| self.expand(text)));
                 spawn_local(control::ask(stream, world, label, line));
             }
             ControlRequest::Raw(text) => {
-                spawn_local(control::ask(stream, world, label, text.clone()));
+                spawn_local(control::ask(stream, world, label, self.expand(text)));
             }
             ControlRequest::Deaf => {
                 spawn_local(control::play_deaf(stream, world, label));

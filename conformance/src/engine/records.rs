@@ -55,6 +55,13 @@ impl StepFailure {
             evidence,
         }
     }
+
+    /// Tells a record why it could not be judged.
+    fn tell(&self, record: &mut CheckRecord) {
+        record.blame = Some(self.blame);
+        record.detail = Some(format!("{}\n{}", self.reason, self.detail));
+        record.evidence.clone_from(&self.evidence);
+    }
 }
 
 /// The last entries, one on each line.
@@ -104,9 +111,15 @@ impl Stage<'_> {
                 .iter()
                 .find_map(|control| self.missing_control(control, &records))
             {
-                records[index].outcome = Outcome::Blocked;
-                records[index].blame = Some(Blame::Subject);
-                records[index].detail = Some(format!("{missing}, so that the refusal proves nothing"));
+                let record = &mut records[index];
+                record.detail = Some(format!("{missing}, so that the refusal proves nothing"));
+                record.outcome = Outcome::Blocked;
+                record.blame = Some(Blame::Subject);
+                // A control that a failed step kept from holding is the step's story, not the control's.
+                if let Some(failure) = failure {
+                    record.outcome = Outcome::PrerequisiteFailed;
+                    failure.tell(record);
+                }
             }
         }
         records
@@ -151,9 +164,7 @@ impl Stage<'_> {
         match (outcome, failure) {
             (Outcome::Pass, _) => {}
             (Outcome::PrerequisiteFailed, Some(failure)) => {
-                record.blame = Some(failure.blame);
-                record.detail = Some(format!("{}\n{}", failure.reason, failure.detail));
-                record.evidence.clone_from(&failure.evidence);
+                failure.tell(&mut record);
             }
             (Outcome::PrerequisiteFailed, None) => {
                 let until = check.until.as_ref().map(ToString::to_string).unwrap_or_default();

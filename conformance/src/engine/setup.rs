@@ -65,7 +65,8 @@ fn module_file(name: &str, module: &Module, channel: &Path, options: &EngineOpti
     file
 }
 
-fn expanded(value: Value, expand: &dyn Fn(&str) -> String) -> Value {
+/// The value with the placeholders of all its texts replaced.
+pub(crate) fn expanded(value: Value, expand: &dyn Fn(&str) -> String) -> Value {
     match value {
         Value::String(text) => Value::String(expand(&text)),
         Value::Array(items) => items.into_iter().map(|item| expanded(item, expand)).collect(),

@@ -87,14 +87,16 @@ pub(crate) async fn end(stage: &mut Stage<'_>) -> Option<Aftermath> {
     let ended = |trace: &[Entry]| trace.iter().rposition(|e| e.kind == Kind::End);
     let mut subject = stage.subject.take()?;
     let relieve = async {
-        if world.wait(encore, ended).await.is_none() {
+        if world.look_until(encore, ended).await.is_none() {
             for puppet in world.puppets.borrow().values().flatten() {
                 // A puppet that has ended already does not hear this, and need not.
                 let _ = puppet.deeds.send(Deed::Exit(0));
             }
         }
     };
+    let begun = Instant::now();
     let (report, ()) = tokio::join!(subject.end(grace), relieve);
+    world.add_wait(begun.elapsed());
     world
         .wait(Instant::now() + stage.scaled(Duration::from_secs(1)), ended)
         .await;

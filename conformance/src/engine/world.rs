@@ -80,29 +80,38 @@ impl World {
     pub(crate) async fn wait<T>(
         &self,
         deadline: Instant,
-        mut look: impl FnMut(&[Entry]) -> Option<T>,
+        look: impl FnMut(&[Entry]) -> Option<T>,
     ) -> Option<T> {
         let begun = Instant::now();
-        let found = loop {
+        let found = self.look_until(deadline, look).await;
+        self.add_wait(begun.elapsed());
+        found
+    }
+
+    /// As [`World::wait`], beside another wait that is counted.
+    pub(crate) async fn look_until<T>(
+        &self,
+        deadline: Instant,
+        mut look: impl FnMut(&[Entry]) -> Option<T>,
+    ) -> Option<T> {
+        loop {
             // The future exists before the look, so that no change between the two is lost.
             let changed = self.changed.notified();
             if let Some(found) = look(&self.trace.borrow()) {
-                break Some(found);
+                return Some(found);
             }
             let limit = self.over.get().map_or(deadline, |over| deadline.min(over));
             if timeout_at(limit, changed).await.is_err() {
-                break look(&self.trace.borrow());
+                return look(&self.trace.borrow());
             }
-        };
-        self.waited.set(self.waited.get() + begun.elapsed());
-        found
+        }
     }
 
     /// Waits for the next change, at most until `deadline`; whether there was one.
     pub(crate) async fn change(&self, deadline: Instant) -> bool {
         let begun = Instant::now();
         let changed = timeout_at(deadline, self.changed.notified()).await.is_ok();
-        self.waited.set(self.waited.get() + begun.elapsed());
+        self.add_wait(begun.elapsed());
         changed
     }
 

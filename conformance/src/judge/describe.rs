@@ -122,14 +122,16 @@ pub fn describe(predicate: &Predicate, expand: Expand<'_>) -> String {
 }
 
 fn describe_line(line: &LinePattern, expand: Expand<'_>) -> String {
-    let mut text = line.method.clone();
-    if let Some(generation) = line.generation {
-        text.push_str(&format!(" of generation {generation}"));
-    }
-    if !line.members.is_empty() {
-        text.push_str(&format!(" with {}", describe_members(&line.members, expand)));
-    }
-    text
+    let generation = line
+        .generation
+        .map(|g| format!(" of generation {g}"))
+        .unwrap_or_default();
+    let with = if line.members.is_empty() { "" } else { " with " };
+    format!(
+        "{}{generation}{with}{}",
+        line.method,
+        describe_members(&line.members, expand)
+    )
 }
 
 fn describe_run(who: &str, facts: &RunFacts, expand: Expand<'_>) -> String {

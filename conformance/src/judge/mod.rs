@@ -7,11 +7,15 @@
 mod describe;
 pub mod find;
 pub mod monitors;
+mod occurrences;
+mod outside;
 mod predicate;
 pub mod requirements;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 pub mod view;
 
 pub use describe::describe;
-pub(crate) use predicate::ending;
+pub(crate) use outside::ending;
 pub use predicate::judge;

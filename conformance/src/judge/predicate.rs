@@ -3,25 +3,18 @@
 //! Each predicate comes to one of three states. `NotYet` lets the engine wait on; `Broken` lets it stop waiting early. A
 //! predicate that claims an absence holds as long as nothing contradicts it, so the engine judges it last.
 
-use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::time::Duration;
-
 use partenza_probe::mac;
 use serde_json::{Value, json};
 
 use super::find::find;
 use super::trace::{Entry, Kind, clip};
 use super::view::{Finding, State, View};
+use super::{occurrences, outside};
 use crate::suite::matcher::{Scope, lookup, members_hold};
-use crate::suite::{LinePattern, Matcher, PathFacts, Pattern, Predicate, RunFacts, ValueSource, Values};
+use crate::suite::{LinePattern, Matcher, Predicate, ValueSource, Values};
 
 /// The longest line that is quoted in `actual`.
-const QUOTE: usize = 600;
-
-/// By how much a report of a puppet may lag behind what it reports. An `at-least` is shortened by it, because the earlier
-/// occurrence may have been reported late.
-const REPORT_LAG: Duration = Duration::from_millis(15);
+pub(super) const QUOTE: usize = 600;
 
 /// Judges one predicate.
 pub fn judge(predicate: &Predicate, view: &View<'_>) -> Finding {
@@ -111,24 +104,24 @@ pub fn judge(predicate: &Predicate, view: &View<'_>) -> Finding {
         Predicate::Never(pattern) => {
             never(view, find(view.trace, pattern, view.expand).into_iter().collect())
         }
-        Predicate::Occurs(patterns) => occurs(view, patterns),
-        Predicate::Order(patterns) => order(view, patterns),
+        Predicate::Occurs(patterns) => occurrences::occurs(view, patterns),
+        Predicate::Order(patterns) => occurrences::order(view, patterns),
         Predicate::Gap {
             from,
             to,
             at_least,
             at_most,
-        } => gap(view, from, to, *at_least, *at_most),
-        Predicate::Overlap(modules) => overlap(view, modules),
-        Predicate::Orchestrator(facts) | Predicate::BootRun(facts) => orchestrator(view, facts),
-        Predicate::Run { of, facts } => run(view, of, facts),
+        } => occurrences::gap(view, from, to, *at_least, *at_most),
+        Predicate::Overlap(modules) => occurrences::overlap(view, modules),
+        Predicate::Orchestrator(facts) | Predicate::BootRun(facts) => outside::orchestrator(view, facts),
+        Predicate::Run { of, facts } => outside::run(view, of, facts),
         Predicate::Reply {
             of,
             result,
             error,
             closed,
-        } => reply(view, of, result.as_deref(), error.as_deref(), *closed),
-        Predicate::Path(facts) => path(view, facts),
+        } => outside::reply(view, of, result.as_deref(), error.as_deref(), *closed),
+        Predicate::Path(facts) => outside::path(view, facts),
         Predicate::Distinct(values) => compare(view, values, true),
         Predicate::Same(values) => compare(view, values, false),
         Predicate::All(all) => combine(all.iter().map(|p| judge(p, view)).collect(), true),
@@ -136,7 +129,8 @@ pub fn judge(predicate: &Predicate, view: &View<'_>) -> Finding {
     }
 }
 
-fn positions(view: &View<'_>, wanted: impl Fn(&Entry) -> bool) -> Vec<usize> {
+/// The positions of the entries that are wanted.
+pub(super) fn positions(view: &View<'_>, wanted: impl Fn(&Entry) -> bool) -> Vec<usize> {
     view.trace
         .iter()
         .enumerate()
@@ -153,7 +147,8 @@ fn last(view: &View<'_>, module: &str) -> Vec<usize> {
     all.split_off(all.len().saturating_sub(3))
 }
 
-fn quote(view: &View<'_>, at: usize) -> String {
+/// An entry as `actual` shows it.
+pub(super) fn quote(view: &View<'_>, at: usize) -> String {
     let entry = &view.trace[at];
     match entry.kind {
         Kind::Rx | Kind::Tx | Kind::Answer | Kind::Reply => clip(entry.text("line").trim_end(), QUOTE),
@@ -372,256 +367,6 @@ fn nearest_event(view: &View<'_>, members: &[(String, Matcher)]) -> String {
         Some((_, event)) => format!("no such event; nearest: {}", event.data),
         None => "no such event".into(),
     }
-}
-
-fn occurs(view: &View<'_>, patterns: &[Pattern]) -> Finding {
-    let found: Vec<Option<usize>> = patterns
-        .iter()
-        .map(|p| find(view.trace, p, view.expand))
-        .collect();
-    let evidence = found.iter().flatten().copied();
-    match patterns.iter().zip(&found).find(|(_, at)| at.is_none()) {
-        None => Finding::holds("all of them", evidence),
-        Some((missing, _)) => Finding::new(State::NotYet, format!("not seen: {missing}"), evidence),
-    }
-}
-
-fn order(view: &View<'_>, patterns: &[Pattern]) -> Finding {
-    let seen = occurs(view, patterns);
-    if seen.state != State::Holds {
-        return seen;
-    }
-    let mut sorted: Vec<(usize, &Pattern)> = seen.evidence.iter().copied().zip(patterns).collect();
-    let good = sorted.is_sorted_by_key(|(at, _)| *at);
-    sorted.sort_by_key(|(at, _)| *at);
-    let time = |at: usize| format!("{:.3} ms", view.trace[at].t_us as f64 / 1000.0);
-    let actual: Vec<String> = sorted
-        .iter()
-        .map(|(at, pattern)| format!("{pattern} at {}", time(*at)))
-        .collect();
-    Finding::new(
-        if good { State::Holds } else { State::Broken },
-        actual.join(", then "),
-        seen.evidence,
-    )
-}
-
-fn gap(
-    view: &View<'_>,
-    from: &Pattern,
-    to: &Pattern,
-    least: Option<Duration>,
-    most: Option<Duration>,
-) -> Finding {
-    let Some(start) = find(view.trace, from, view.expand) else {
-        return Finding::not_yet(format!("not seen: {from}"));
-    };
-    let Some(end) = find(view.trace, to, view.expand) else {
-        return Finding::new(State::NotYet, format!("not seen: {to}"), [start]);
-    };
-    let times = (view.trace[start].t_us, view.trace[end].t_us);
-    let Some(between) = times.1.checked_sub(times.0).map(Duration::from_micros) else {
-        return Finding::broken(format!("`{to}` came before `{from}`"), [start, end]);
-    };
-    let short = least.is_some_and(|least| between + REPORT_LAG < least);
-    let long = most.is_some_and(|most| between > most.mul_f64(view.time_scale));
-    let state = if short || long {
-        State::Broken
-    } else {
-        State::Holds
-    };
-    Finding::new(
-        state,
-        format!("{:.3} ms", between.as_secs_f64() * 1000.0),
-        [start, end],
-    )
-}
-
-fn overlap(view: &View<'_>, modules: &[String]) -> Finding {
-    let moment = |verb: Kind, module: &String| {
-        positions(view, |e| {
-            e.is(module, verb) || (verb == Kind::Tx && e.is(module, Kind::Tx))
-        })
-        .into_iter()
-        .find(|at| verb != Kind::Tx || view.trace[*at].text("method") == "ready")
-    };
-    let launched: Vec<Option<usize>> = modules.iter().map(|m| moment(Kind::Launch, m)).collect();
-    let ready: Vec<Option<usize>> = modules.iter().map(|m| moment(Kind::Tx, m)).collect();
-    if let Some(missing) = modules.iter().zip(&launched).find(|(_, at)| at.is_none()) {
-        return Finding::not_yet(format!("{} was not launched", missing.0));
-    }
-    let last_launch = launched.iter().flatten().max().copied().unwrap_or(0);
-    let first_ready = ready.iter().flatten().min().copied();
-    match first_ready {
-        Some(first) if first < last_launch => Finding::broken(
-            format!(
-                "one was ready before the last was launched: {}",
-                quote(view, first)
-            ),
-            [first, last_launch],
-        ),
-        _ => Finding::holds(
-            "all were launched before any was ready",
-            launched.into_iter().flatten(),
-        ),
-    }
-}
-
-fn orchestrator(view: &View<'_>, facts: &RunFacts) -> Finding {
-    let end = positions(view, |e| e.kind == Kind::End).last().copied();
-    if let Some(alive) = facts.alive {
-        return match (alive, end) {
-            (true, None) | (false, Some(_)) => {
-                Finding::holds(if alive { "it runs" } else { "it ended" }, end)
-            }
-            (true, Some(at)) => Finding::broken(format!("it ended: {}", ending(&view.trace[at].data)), [at]),
-            (false, None) => Finding::not_yet("it runs"),
-        };
-    }
-    let data = end.map(|at| &view.trace[at].data);
-    of_run(view, facts, data, end, &(view.output)())
-}
-
-fn run(view: &View<'_>, of: &str, facts: &RunFacts) -> Finding {
-    let at = positions(view, |e| e.kind == Kind::Run && e.text("label") == of)
-        .last()
-        .copied();
-    let Some(at) = at else {
-        return Finding::not_yet(format!("`{of}` has not ended"));
-    };
-    let entry = &view.trace[at];
-    of_run(view, facts, Some(&entry.data), Some(at), entry.text("output"))
-}
-
-fn of_run(
-    view: &View<'_>,
-    facts: &RunFacts,
-    end: Option<&Value>,
-    at: Option<usize>,
-    output: &str,
-) -> Finding {
-    let document = json!({"exit": end.and_then(|end| end.get("code")), "output": output});
-    let holds = |name: &str, matcher: &Option<Matcher>| {
-        let value = document.get(name).filter(|value| !value.is_null());
-        matcher.as_ref().is_none_or(|m| {
-            m.holds(
-                value,
-                Scope {
-                    root: &document,
-                    expand: view.expand,
-                },
-            )
-        })
-    };
-    let exit = holds("exit", &facts.exit);
-    let printed = holds("output", &facts.output);
-    let how = end.map_or("it still runs".to_owned(), ending);
-    let actual = if facts.output.is_some() {
-        format!("{how}; printed {:?}", tail(output))
-    } else {
-        how
-    };
-    let state = match (exit && printed, end.is_some()) {
-        (true, _) => State::Holds,
-        (false, true) => State::Broken,
-        (false, false) => State::NotYet,
-    };
-    Finding::new(state, actual, at)
-}
-
-/// How a process ended, in words.
-pub(crate) fn ending(data: &Value) -> String {
-    match (data.get("code"), data.get("signal").and_then(Value::as_str)) {
-        (Some(code), _) if !code.is_null() => format!("exit status {code}"),
-        (_, Some(signal)) => format!("killed by {signal}"),
-        _ => "it did not end in time".into(),
-    }
-}
-
-fn tail(output: &str) -> String {
-    let skip = output.chars().count().saturating_sub(QUOTE);
-    output.chars().skip(skip).collect()
-}
-
-fn reply(
-    view: &View<'_>,
-    of: &str,
-    result: Option<&[(String, Matcher)]>,
-    error: Option<&[(String, Matcher)]>,
-    closed: bool,
-) -> Finding {
-    let labelled = |kind| {
-        positions(view, |e| e.kind == kind && e.text("label") == of)
-            .last()
-            .copied()
-    };
-    if closed {
-        return match (labelled(Kind::Closed), labelled(Kind::Reply)) {
-            (Some(at), _) => Finding::holds("the connection was closed", [at]),
-            (None, Some(at)) => Finding::new(State::NotYet, quote(view, at), [at]),
-            (None, None) => Finding::not_yet("the connection stays open"),
-        };
-    }
-    let Some(at) = labelled(Kind::Reply) else {
-        return match labelled(Kind::Closed) {
-            Some(at) => Finding::broken("the connection was closed instead", [at]),
-            None => Finding::not_yet("no reply"),
-        };
-    };
-    let message = view.trace[at].data.get("message").unwrap_or(&Value::Null);
-    let part = |name: &str, claim: Option<&[(String, Matcher)]>| {
-        claim.is_none_or(|members| {
-            message
-                .get(name)
-                .is_some_and(|part| members_hold(members, part, view.expand))
-        })
-    };
-    let state = if part("result", result) && part("error", error) {
-        State::Holds
-    } else {
-        State::Broken
-    };
-    Finding::new(state, quote(view, at), [at])
-}
-
-fn path(view: &View<'_>, facts: &PathFacts) -> Finding {
-    let at = view.path(&facts.at);
-    let Ok(found) = fs::symlink_metadata(&at) else {
-        let state = if facts.exists { State::NotYet } else { State::Holds };
-        return Finding::new(state, "it does not exist", []);
-    };
-    if !facts.exists {
-        return Finding::not_yet("it exists");
-    }
-    let kind = match found.file_type() {
-        t if t.is_dir() => "directory",
-        t if t.is_socket() => "socket",
-        t if t.is_file() => "file",
-        _ => "something else",
-    };
-    let mut document = json!({"mode": format!("{:04o}", found.permissions().mode() & 0o7777), "kind": kind});
-    if facts.json.is_some() || facts.content.is_some() {
-        let text = fs::read_to_string(&at).unwrap_or_default();
-        document["json"] = serde_json::from_str(&text).unwrap_or(Value::Null);
-        document["content"] = text.into();
-    }
-    let scope = Scope {
-        root: &document,
-        expand: view.expand,
-    };
-    let holds =
-        |name: &str, m: &Option<Matcher>| m.as_ref().is_none_or(|m| m.holds(document.get(name), scope));
-    let json = facts
-        .json
-        .as_ref()
-        .is_none_or(|members| members_hold(members, &document["json"], view.expand));
-    let good =
-        holds("mode", &facts.mode) && holds("kind", &facts.kind) && holds("content", &facts.content) && json;
-    Finding::new(
-        if good { State::Holds } else { State::NotYet },
-        clip(&document.to_string(), QUOTE),
-        [],
-    )
 }
 
 fn compare(view: &View<'_>, values: &Values, distinct: bool) -> Finding {

@@ -163,9 +163,8 @@ impl Entry {
 
 /// Cuts a text to `limit` characters, saying that it did.
 pub(crate) fn clip(text: &str, limit: usize) -> String {
-    let mut clipped: String = text.chars().take(limit).collect();
-    if clipped.len() < text.len() {
-        clipped.push_str(&format!("… ({} bytes)", text.len()));
+    match text.char_indices().nth(limit) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
     }
-    clipped
 }

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn no_more_than_the_bound_run_and_all_report() {
         let (now, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-        let mut seen = vec![false; 20];
+        let mut seen = [false; 20];
         block_on(bounded(
             (0..20).collect(),
             3,

@@ -261,6 +261,7 @@ pub(crate) fn level(spec: &Spec, ids: &[String]) -> Level {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at once")]
 mod tests {
     use super::*;
 
@@ -292,5 +293,94 @@ mod tests {
             );
         }
         assert!(Filter::default().selects("s/c/k", &[]));
+    }
+
+    const SUITE: &str = "suite: s
+about: x
+cases:
+  - id: base
+    needs: [minimal]
+    modules: { a: { follows: contract } }
+    steps: [boot, { a: sent ready }]
+    checks:
+      - { id: works, shows: role.sigterm-shuts-down, that: { a: { received: live } } }
+  - id: core
+    needs: [core]
+    modules: { a: { follows: contract } }
+    steps: [boot, { a: sent ready }]
+    checks:
+      - { id: other, shows: role.reaps-children, that: { a: { received: live } } }
+      - id: never
+        shows: role.sigterm-shuts-down
+        that: { a: { never-received: shutdown } }
+        control: s/base/works
+";
+
+    fn planned(class: &str, orchestrator: bool, filter: &[&str]) -> Plan {
+        let library = Library::from_texts(&[("suites/s.yaml", SUITE)], None).unwrap();
+        let claims = |need: &str| need == "minimal" || need == class;
+        let facts = Facts {
+            claims: &claims,
+            orchestrator,
+        };
+        let monitor = |id: &str, shows: &str| Monitor {
+            check: id.to_owned(),
+            requirements: vec![shows.to_owned()],
+        };
+        let monitors = [
+            monitor("monitor/every-case/one", "role.shutdown-exits-zero"),
+            monitor("monitor/every-case/two", "control.events-sequence"),
+        ];
+        let filter = Filter(filter.iter().map(|pattern| (*pattern).to_owned()).collect());
+        plan(&library, &monitors, &Spec::embedded(), &facts, &filter)
+    }
+
+    fn outcomes(plan: &Plan) -> Vec<(&str, Outcome)> {
+        let all = plan.checks.iter().chain(&plan.monitors);
+        let short = |declared: &Declared| declared.record.check.rfind('/').map_or(0, |at| at + 1);
+        all.map(|declared| (&declared.record.check[short(declared)..], declared.record.outcome))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_claimed_does_not_run_and_says_so() {
+        use Outcome::{NotApplicable, NotClaimed, Pass};
+        let names = ["works", "other", "never", "one", "two"];
+        for (class, orchestrator, expected) in [
+            ("core", true, [Pass; 5]),
+            ("minimal", true, [Pass, NotClaimed, NotClaimed, Pass, NotClaimed]),
+            ("level-0", false, [NotApplicable; 5]),
+        ] {
+            let plan = planned(class, orchestrator, &[]);
+            assert_eq!(
+                outcomes(&plan),
+                names.into_iter().zip(expected).collect::<Vec<_>>(),
+                "{class}"
+            );
+            assert!(
+                plan.checks
+                    .iter()
+                    .all(|declared| declared.runs == declared.record.detail.is_none())
+            );
+        }
+    }
+
+    #[test]
+    fn a_selection_brings_its_controls_and_nothing_else() {
+        use Outcome::{Filtered, Pass};
+        let plan = planned("core", true, &["s/core/never"]);
+        assert_eq!(plan.cases, ["s/base", "s/core"]);
+        assert_eq!(
+            outcomes(&plan)[..3],
+            [("works", Pass), ("other", Filtered), ("never", Pass)]
+        );
+    }
+
+    #[test]
+    fn a_monitor_that_is_named_watches_every_case() {
+        let plan = planned("core", true, &["monitor/every-case/two"]);
+        assert_eq!(plan.cases, ["s/base", "s/core"]);
+        assert!(plan.checks.iter().all(|declared| !declared.runs));
+        assert!(planned("core", true, &["nothing"]).cases.is_empty());
     }
 }

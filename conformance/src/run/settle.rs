@@ -34,7 +34,7 @@ pub fn settle(plan: &Plan, results: &Results) -> Vec<CheckRecord> {
 
 /// The records of a target that cannot be run: whatever was to be shown could not even be tried.
 #[must_use]
-pub fn give_up(plan: &Plan, why: &str) -> Vec<CheckRecord> {
+pub(super) fn give_up(plan: &Plan, why: &str) -> Vec<CheckRecord> {
     let record = |declared: &Declared| match declared.runs {
         false => declared.record.clone(),
         true => CheckRecord {

@@ -206,6 +206,12 @@ impl Library {
     }
 }
 
+/// The texts that the program carries, by file name.
+#[cfg(test)]
+pub(super) fn embedded_texts() -> &'static [(&'static str, &'static str)] {
+    embedded::SUITES
+}
+
 fn read_faults(root: &Node<'_>) -> Vec<Fault> {
     let fault = |node: &Node<'_>| {
         node.only(&["fault", "about", "kills", "also"]);

@@ -16,31 +16,31 @@ pub enum Matcher {
     /// A text that this expression matches somewhere.
     Matches(Regex),
     /// One of these matches.
-    OneOf(Vec<Matcher>),
+    OneOf(Vec<Self>),
     /// A number not below this.
     AtLeast(f64),
     /// A number not above this.
     AtMost(f64),
     /// A text that contains it, a list with an item that matches it, a map with that key.
-    Has(Box<Matcher>),
+    Has(Box<Self>),
     /// A list each of whose items matches.
-    Each(Box<Matcher>),
+    Each(Box<Self>),
     /// A list whose items, or a map whose keys, are all among these.
     SubsetOf(Vec<String>),
     /// The list of a map's keys matches.
-    Keys(Box<Matcher>),
+    Keys(Box<Self>),
     /// The number of items, members or characters matches.
-    Length(Box<Matcher>),
+    Length(Box<Self>),
     /// There is no value.
     Absent,
     /// There is a value.
     Present,
     /// A value that does not match.
-    Not(Box<Matcher>),
+    Not(Box<Self>),
     /// All of these match.
-    All(Vec<Matcher>),
+    All(Vec<Self>),
     /// A map with these members.
-    Members(Vec<(String, Matcher)>),
+    Members(Vec<(String, Self)>),
     /// Equal to the value at this pointer of the same document.
     SameAs(String),
 }

@@ -19,3 +19,12 @@ mod validate;
 pub use library::{Library, Placed};
 pub use matcher::Matcher;
 pub use model::*;
+
+/// A predicate as a suite writes it, for tests of the judge.
+#[cfg(test)]
+pub(crate) fn read_predicate_for_tests(claim: &serde_json::Value, modules: &[&str]) -> Predicate {
+    let problems = std::cell::RefCell::new(Vec::new());
+    let predicate = predicates::read_predicate(&read::Node::root(claim, &problems), modules);
+    assert!(problems.borrow().is_empty(), "{claim}: {problems:?}");
+    predicate.unwrap()
+}

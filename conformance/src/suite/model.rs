@@ -395,9 +395,9 @@ pub enum Predicate {
     /// Values that are equal.
     Same(Values),
     /// All of them.
-    All(Vec<Predicate>),
+    All(Vec<Self>),
     /// One of them.
-    Any(Vec<Predicate>),
+    Any(Vec<Self>),
 }
 
 /// Lines by method and members.

@@ -173,3 +173,21 @@ fn the_embedded_suites_load() {
         );
     }
 }
+
+#[test]
+fn the_embedded_suites_fit_the_published_schema() {
+    let schema = partenza_spec_map::files::get("spec/schemas/suite.schema.json").unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_slice(schema).unwrap()).unwrap();
+    for (name, text) in super::library::embedded_texts() {
+        let tree = super::tree::read(text).unwrap();
+        // The list of faults is no suite.
+        if tree.is_array() {
+            continue;
+        }
+        let errors: Vec<String> = validator
+            .iter_errors(&tree)
+            .map(|e| format!("{name} {}: {e:.300}", e.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{}", errors.join("\n"));
+    }
+}

@@ -25,7 +25,7 @@ use partenza_probe::{
 use serde_json::Value;
 
 use crate::{
-    channel::{Command, Order, PuppetEvent},
+    channel::{CLOSED_BY_PEER, Command, Order, PuppetEvent},
     deed::Deed,
     deviations::Deviations,
 };
@@ -153,6 +153,7 @@ pub struct Follower {
     memory: Memory,
     session_key: Option<[u8; 32]>,
     said_ready: bool,
+    wire_closed: bool,
     health_checks: u32,
     /// Requests of the module that are still unanswered, by id.
     asked: BTreeMap<i64, String>,
@@ -224,6 +225,7 @@ impl Follower {
             memory: Memory::default(),
             session_key: None,
             said_ready: false,
+            wire_closed: false,
             health_checks: 0,
             asked: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -252,9 +254,11 @@ impl Follower {
                         "the wire ended inside a line, after {length} bytes without an LF"
                     ));
                 }
-                self.note(Note::WireClosed);
-                self.stage = Stage::Mute;
+                self.wire_ended();
             }
+            PuppetEvent::Done {
+                error: Some(error), ..
+            } if error == CLOSED_BY_PEER => self.wire_ended(),
             PuppetEvent::Signal { name } => self.note(Note::GotSignal { name: name.clone() }),
             PuppetEvent::Forked { pid } => self.note(Note::Forked { pid: *pid }),
             PuppetEvent::Done {
@@ -320,6 +324,15 @@ impl Follower {
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// The orchestrator's end of the wire is closed, which shows in reading or in writing, whatever comes first.
+    fn wire_ended(&mut self) {
+        if !self.wire_closed {
+            self.note(Note::WireClosed);
+        }
+        self.wire_closed = true;
+        self.stage = Stage::Mute;
     }
 
     fn take_lines(&mut self) {

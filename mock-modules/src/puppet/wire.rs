@@ -10,7 +10,7 @@ use nix::{
 };
 use partenza_probe::mac;
 
-use crate::channel::PuppetEvent;
+use crate::channel::{CLOSED_BY_PEER, PuppetEvent};
 
 /// Bytes written in one go, so that a flood does not keep the puppet from hearing commands.
 const TURN: usize = 256 * 1024;
@@ -136,7 +136,11 @@ impl Wire {
                 Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => {}
                 Err(error) => {
-                    finished.push((front.id, Some(error.to_string())));
+                    let reason = match error {
+                        Errno::EPIPE | Errno::ECONNRESET => CLOSED_BY_PEER.to_owned(),
+                        other => other.to_string(),
+                    };
+                    finished.push((front.id, Some(reason)));
                     self.queue.pop_front();
                 }
             }

@@ -29,7 +29,9 @@ impl TryFrom<&str> for ModuleId {
     fn try_from(text: &str) -> Result<Self, InvalidId> {
         let bytes = text.as_bytes();
         let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        let inner = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
+        let inner = bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
         if bytes.len() <= MAX_ID_BYTES && edge(bytes.first()) && edge(bytes.last()) && inner {
             Ok(Self(Arc::from(text)))
         } else {
@@ -76,7 +78,20 @@ mod tests {
         for good in ["a", "0", "web", "a-b", "a--b", "9lives", longest.as_str()] {
             assert!(ModuleId::try_from(good).is_ok(), "{good}");
         }
-        for bad in ["", "-", "-a", "a-", "A", "a_b", "a/b", "..", "ä", "a b", "a\n", too_long.as_str()] {
+        for bad in [
+            "",
+            "-",
+            "-a",
+            "a-",
+            "A",
+            "a_b",
+            "a/b",
+            "..",
+            "ä",
+            "a b",
+            "a\n",
+            too_long.as_str(),
+        ] {
             assert!(ModuleId::try_from(bad).is_err(), "{bad:?}");
         }
     }

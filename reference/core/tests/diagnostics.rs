@@ -3,7 +3,9 @@
 
 mod common;
 
-use partenza_reference_core::manifest::{Diagnostic, Entrypoint, EntrypointProbe, MAX_FILE_BYTES, load, unreadable};
+use partenza_reference_core::manifest::{
+    Diagnostic, Entrypoint, EntrypointProbe, MAX_FILE_BYTES, load, unreadable,
+};
 
 struct AllThere;
 
@@ -21,7 +23,10 @@ fn problems(text: impl AsRef<[u8]>) -> Vec<String> {
 fn shown(diagnostics: &[Diagnostic]) -> Vec<String> {
     let lines = |d: &Diagnostic| {
         let text = d.to_string();
-        let wanted = text.lines().enumerate().filter(|(n, line)| *n == 0 || line.starts_with("  help:"));
+        let wanted = text
+            .lines()
+            .enumerate()
+            .filter(|(n, line)| *n == 0 || line.starts_with("  help:"));
         wanted.map(|(_, line)| line.trim().to_owned()).collect::<Vec<_>>()
     };
     diagnostics.iter().flat_map(lines).collect()
@@ -46,7 +51,10 @@ fn the_shortest_file_and_the_longest_are_accepted() {
         handshake_timeout: 5s\nstart_timeout: 30s\nstop_timeout: 10s\nstartup: eager\nenabled: true\ncritical: false\n\
         permissions: {run_as: www, capabilities: [CAP_NET_BIND_SERVICE]}\nsidecars: [b]\nfallback_module: b\n";
     let other = GOOD.replace("id: a", "id: b");
-    let files = [("m/a.yaml".to_owned(), full.into()), ("m/b.yaml".to_owned(), other.into())];
+    let files = [
+        ("m/a.yaml".to_owned(), full.into()),
+        ("m/b.yaml".to_owned(), other.into()),
+    ];
     let loaded = load(&files, &AllThere);
     assert_eq!(shown(&loaded.diagnostics), Vec::<String>::new());
     assert_eq!(loaded.modules.len(), 2);
@@ -91,7 +99,9 @@ fn keys() {
 #[test]
 fn types() {
     assert_eq!(
-        with("args: [8080, x]\nenabled: yes\ncritical: \"true\"\nenvironment:\nrestart: {limit: 2.5}\ndescription: [x]\n"),
+        with(
+            "args: [8080, x]\nenabled: yes\ncritical: \"true\"\nenvironment:\nrestart: {limit: 2.5}\ndescription: [x]\n"
+        ),
         [
             "m/a.yaml:4:8: error[PZ103]: `args` takes text, not an integer",
             "help: put it in quotes: \"8080\"",
@@ -105,8 +115,14 @@ fn types() {
             "m/a.yaml:9:14: error[PZ103]: `description` takes text, not a list",
         ]
     );
-    assert_eq!(problems("- a\n- b\n"), ["m/a.yaml:1:1: error[PZ103]: `module file` takes a mapping, not a list"]);
-    assert_eq!(with("1: x\n"), ["m/a.yaml:4:1: error[PZ103]: a key of `module file` is an integer, not text"]);
+    assert_eq!(
+        problems("- a\n- b\n"),
+        ["m/a.yaml:1:1: error[PZ103]: `module file` takes a mapping, not a list"]
+    );
+    assert_eq!(
+        with("1: x\n"),
+        ["m/a.yaml:4:1: error[PZ103]: a key of `module file` is an integer, not text"]
+    );
 }
 
 #[test]
@@ -122,7 +138,9 @@ fn values() {
         ]
     );
     assert_eq!(
-        with("stop_timeout: 10\nstart_timeout: 5 s\nstartup: earger\nrestart: sometimes\nenvironment: {\"A=B\": x}\nprovides: [log]\n"),
+        with(
+            "stop_timeout: 10\nstart_timeout: 5 s\nstartup: earger\nrestart: sometimes\nenvironment: {\"A=B\": x}\nprovides: [log]\n"
+        ),
         [
             "m/a.yaml:4:15: error[PZ105]: `10` is no duration",
             "help: write an integer directly followed by ms, s, m or h, such as `5s`",
@@ -157,7 +175,9 @@ fn values() {
         ]
     );
     assert_eq!(
-        with("health: {probe: {tcp: 'a:1', unix: /x}}\nrequires: [{condition: ready}, {module: b, interface: c}]\n"),
+        with(
+            "health: {probe: {tcp: 'a:1', unix: /x}}\nrequires: [{condition: ready}, {module: b, interface: c}]\n"
+        ),
         [
             "m/a.yaml:4:17: error[PZ105]: `probe` takes exactly one of command, http, tcp and unix",
             "m/a.yaml:5:12: error[PZ104]: an entry of `requires` needs `module` or `interface`",
@@ -169,16 +189,28 @@ fn values() {
 #[test]
 fn values_that_contradict_each_other() {
     assert_eq!(
-        with("restart: {delay: 10s, factor: 2, limit: 5, window: 60s}\nhandshake_timeout: 9s\nstart_timeout: 8s\n"),
+        with(
+            "restart: {delay: 10s, factor: 2, limit: 5, window: 60s}\nhandshake_timeout: 9s\nstart_timeout: 8s\n"
+        ),
         [
             "m/a.yaml:4:41: error[PZ112]: the limit of 5 restarts in 1m can never be reached: the delays alone take longer",
             "help: lower `limit` or `delay`, or lengthen `window`",
             "m/a.yaml:5:20: error[PZ118]: handshake_timeout 9s is longer than start_timeout 8s",
         ]
     );
-    assert_eq!(with("restart: {delay: 15s, factor: 1, limit: 4, window: 61s}\n"), Vec::<String>::new());
-    assert_eq!(with("restart: {delay: 15s, factor: 1, limit: 4, window: 60s}\n").len(), 2);
-    assert_eq!(with("start_timeout: 1s\n"), Vec::<String>::new(), "the default of the handshake is no contradiction");
+    assert_eq!(
+        with("restart: {delay: 15s, factor: 1, limit: 4, window: 61s}\n"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        with("restart: {delay: 15s, factor: 1, limit: 4, window: 60s}\n").len(),
+        2
+    );
+    assert_eq!(
+        with("start_timeout: 1s\n"),
+        Vec::<String>::new(),
+        "the default of the handshake is no contradiction"
+    );
 }
 
 #[test]
@@ -196,26 +228,41 @@ fn files_that_are_no_module_files() {
         assert!(found[0].starts_with("m/a.yaml:"), "{found:?}");
         println!("{text:?} wanted {place}: {}", found[0]);
     }
-    assert_eq!(problems(b"id: a\nx: \xff\n"), ["m/a.yaml:2:4: error[PZ102]: the file is not UTF-8"]);
+    assert_eq!(
+        problems(b"id: a\nx: \xff\n"),
+        ["m/a.yaml:2:4: error[PZ102]: the file is not UTF-8"]
+    );
     assert!(problems("")[0].contains("error[PZ10"), "{:?}", problems(""));
     let large = format!("{GOOD}# {}\n", "x".repeat(MAX_FILE_BYTES));
-    assert_eq!(problems(large), ["m/a.yaml:1:1: error[PZ113]: the file is larger than 262144 bytes"]);
+    assert_eq!(
+        problems(large),
+        ["m/a.yaml:1:1: error[PZ113]: the file is larger than 262144 bytes"]
+    );
     let bomb = "a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c]\n".to_owned()
         + "e: [*d,*d,*d,*d,*d]\n";
     assert!(!problems(bomb).is_empty());
-    assert_eq!(unreadable("m/x.yaml", "no").to_string(), "m/x.yaml:1:1: error[PZ100]: cannot be read: no");
+    assert_eq!(
+        unreadable("m/x.yaml", "no").to_string(),
+        "m/x.yaml:1:1: error[PZ100]: cannot be read: no"
+    );
 }
 
 fn together(files: &[(&str, &str)]) -> Vec<String> {
-    let files: Vec<_> =
-        files.iter().map(|(id, more)| (format!("m/{id}.yaml"), common::file(id, more).into_bytes())).collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(id, more)| (format!("m/{id}.yaml"), common::file(id, more).into_bytes()))
+        .collect();
     shown(&load(&files, &AllThere).diagnostics)
 }
 
 #[test]
 fn files_together() {
     assert_eq!(
-        together(&[("a", "requires: [databse, a]\n"), ("database", ""), ("z", "requires: [nothing-like-it]\n")]),
+        together(&[
+            ("a", "requires: [databse, a]\n"),
+            ("database", ""),
+            ("z", "requires: [nothing-like-it]\n")
+        ]),
         [
             "m/a.yaml:4:12: error[PZ108]: there is no module `databse`",
             "help: did you mean `database`?",
@@ -224,14 +271,22 @@ fn files_together() {
         ]
     );
     assert_eq!(
-        together(&[("c", "requires: [a]\n"), ("a", "requires: [b]\n"), ("b", "requires: [c]\n"), ("d", "requires: [a]\n")]),
+        together(&[
+            ("c", "requires: [a]\n"),
+            ("a", "requires: [b]\n"),
+            ("b", "requires: [c]\n"),
+            ("d", "requires: [a]\n")
+        ]),
         ["m/a.yaml:4:12: error[PZ109]: modules require each other in a circle: a -> b -> c -> a"]
     );
     assert_eq!(
         together(&[
             ("log1", "provides: [log/basic@1.2]\n"),
             ("log2", "provides: [log/basic@2.0]\nenabled: false\n"),
-            ("web", "requires: [{interface: log/basic, version: '^2.0'}, {interface: log/basc}, {interface: log/basic, version: '^1.1'}]\n"),
+            (
+                "web",
+                "requires: [{interface: log/basic, version: '^2.0'}, {interface: log/basc}, {interface: log/basic, version: '^1.1'}]\n"
+            ),
         ]),
         [
             "m/web.yaml:4:24: error[PZ110]: no enabled module provides `log/basic` in a version that matches `^2.0`",
@@ -240,7 +295,10 @@ fn files_together() {
             "help: did you mean `log/basic`?",
         ]
     );
-    let files = [("m/a.yaml".to_owned(), GOOD.into()), ("m/b.yaml".to_owned(), format!("# second\n{GOOD}").into())];
+    let files = [
+        ("m/a.yaml".to_owned(), GOOD.into()),
+        ("m/b.yaml".to_owned(), format!("# second\n{GOOD}").into()),
+    ];
     assert_eq!(
         shown(&load(&files, &AllThere).diagnostics),
         [
@@ -264,7 +322,10 @@ fn the_provider_is_the_smallest_id_that_matches() {
         ("p1", common::file("p1", "provides: [log/basic@1.0]\n")),
         ("p2", common::file("p2", "provides: [log/basic@1.3]\n")),
         ("p3", common::file("p3", "provides: [log/basic@1.3]\n")),
-        ("web", common::file("web", "requires: [{interface: log/basic, version: '^1.2'}]\n")),
+        (
+            "web",
+            common::file("web", "requires: [{interface: log/basic, version: '^1.2'}]\n"),
+        ),
     ];
     let loaded = common::load_texts(&texts);
     assert!(!loaded.has_errors());
@@ -273,12 +334,23 @@ fn the_provider_is_the_smallest_id_that_matches() {
 
 #[test]
 fn a_file_with_only_unknown_keys_is_still_decoded() {
-    let loaded = load(&[("m/a.yaml".to_owned(), format!("{GOOD}zzz: 1\n").into())], &AllThere);
+    let loaded = load(
+        &[("m/a.yaml".to_owned(), format!("{GOOD}zzz: 1\n").into())],
+        &AllThere,
+    );
     assert!(loaded.has_errors());
     assert_eq!(loaded.modules[0].id.as_str(), "a");
     assert_eq!(
-        loaded.diagnostics[0].to_string().lines().take(3).collect::<Vec<_>>(),
-        ["m/a.yaml:4:1: error[PZ101]: unknown key `zzz`; did you mean `id`?", "  4 | zzz: 1", "    | ^"]
-            .map(|line| line.replace("; did you mean `id`?", ""))
+        loaded.diagnostics[0]
+            .to_string()
+            .lines()
+            .take(3)
+            .collect::<Vec<_>>(),
+        [
+            "m/a.yaml:4:1: error[PZ101]: unknown key `zzz`; did you mean `id`?",
+            "  4 | zzz: 1",
+            "    | ^"
+        ]
+        .map(|line| line.replace("; did you mean `id`?", ""))
     );
 }

@@ -53,7 +53,10 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
         Just(b"{\"jsonrpc\":\"2.0\",\"method\":\"extend\",\"params\":{\"ms\":2000}}\n".to_vec()),
         Just(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{}}\n".to_vec()),
         Just(b"{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"state\":\"ready\"}}\n".to_vec()),
-        Just(b"{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}\n{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n".to_vec()),
+        Just(
+            b"{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}\n{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n"
+                .to_vec()
+        ),
         prop::collection::vec(any::<u8>(), 1..30),
     ]
 }
@@ -64,7 +67,12 @@ fn scripts() -> impl Strategy<Value = Script> {
     let proof = prop_oneof![8 => Just(Proof::Honest), 1 => Just(Proof::Wrong), 1 => Just(Proof::Silent),
         1 => Just(Proof::Missing), 1 => lines().prop_map(Proof::Raw)];
     let ends = || prop::option::weighted(0.2, (0_u64..3000, prop::sample::select(vec![0, 1])));
-    let health = prop::sample::select(vec![Health::Ready, Health::Degraded, Health::Error, Health::Silent]);
+    let health = prop::sample::select(vec![
+        Health::Ready,
+        Health::Degraded,
+        Health::Error,
+        Health::Silent,
+    ]);
     let times = (
         prop::option::weighted(0.9, 0_u64..2000),
         ends(),
@@ -72,20 +80,28 @@ fn scripts() -> impl Strategy<Value = Script> {
         prop::option::weighted(0.7, 0_u64..3000),
         prop::option::weighted(0.3, 0_u64..5000),
     );
-    (hello, proof, times, any::<bool>(), health, prop::bool::weighted(0.1)).prop_map(
-        |(hello, proof, (ready, exits, dies, stops, leftovers), heeds_term, health, exec_fails)| Script {
-            hello,
-            proof,
-            ready_after: ready.map(|ms| ms * MS),
-            exits_after: exits.map(|(ms, code)| (ms * MS, ExitStatus::Code(code))),
-            dies_after: dies.map(|(ms, code)| (ms * MS, ExitStatus::Code(code))),
-            stops_after: stops.map(|ms| ms * MS),
-            heeds_term,
-            leftovers: leftovers.map(|ms| ms * MS),
-            health,
-            exec_fails,
-        },
+    (
+        hello,
+        proof,
+        times,
+        any::<bool>(),
+        health,
+        prop::bool::weighted(0.1),
     )
+        .prop_map(
+            |(hello, proof, (ready, exits, dies, stops, leftovers), heeds_term, health, exec_fails)| Script {
+                hello,
+                proof,
+                ready_after: ready.map(|ms| ms * MS),
+                exits_after: exits.map(|(ms, code)| (ms * MS, ExitStatus::Code(code))),
+                dies_after: dies.map(|(ms, code)| (ms * MS, ExitStatus::Code(code))),
+                stops_after: stops.map(|ms| ms * MS),
+                heeds_term,
+                leftovers: leftovers.map(|ms| ms * MS),
+                health,
+                exec_fails,
+            },
+        )
 }
 
 /// The further lines of a module file. Modules depend only on earlier ones, so that there is no cycle.
@@ -99,8 +115,11 @@ fn manifests() -> impl Strategy<Value = Vec<String>> {
     let one = (
         prop::collection::vec(edge, 0..3),
         prop::sample::select(vec!["always", "on-failure", "never"]),
-        prop::sample::select(vec!["", "health: {probe: wire, interval: 1s, timeout: 300ms, failures: 2}\n",
-            "health: {probe: {unix: /x}, interval: 700ms, failures: 1, on_unhealthy: keep}\n"]),
+        prop::sample::select(vec![
+            "",
+            "health: {probe: wire, interval: 1s, timeout: 300ms, failures: 2}\n",
+            "health: {probe: {unix: /x}, interval: 700ms, failures: 1, on_unhealthy: keep}\n",
+        ]),
         prop::sample::select(vec!["eager", "eager", "deferred", "on-demand"]),
         any::<bool>(),
     );
@@ -133,7 +152,9 @@ fn check_paths(world: &World) {
         let (module, to) = (event["module"].as_str().unwrap(), event["to"].as_str().unwrap());
         assert_eq!(event["from"].as_str(), last.get(module).copied(), "{event}");
         if let Some(from) = event["from"].as_str() {
-            let reachable = Trigger::ALL.iter().any(|trigger| successors(state_named(from), *trigger).contains(&state_named(to)));
+            let reachable = Trigger::ALL
+                .iter()
+                .any(|trigger| successors(state_named(from), *trigger).contains(&state_named(to)));
             assert!(reachable, "lifecycle.states-only-by-table: {event}");
         }
         last.insert(module, to);
@@ -145,7 +166,10 @@ fn check_limits(world: &World) {
     for name in NAMES {
         let restarts = world.times(name, "restarting");
         for window in restarts.windows(4) {
-            assert!(window[3] - window[0] >= 20_000, "{name} was restarted four times within 20 s: {restarts:?}");
+            assert!(
+                window[3] - window[0] >= 20_000,
+                "{name} was restarted four times within 20 s: {restarts:?}"
+            );
         }
     }
 }
@@ -211,9 +235,6 @@ proptest! {
             world.feed(Event::ShutdownSignal { signal: 15 });
             world.run(60 * SECOND);
         }
-        if world.exit.is_none() {
-            println!("{:#?}\n{:?}\n{:?}", world.statuses, world.signals, world.machine.next_deadline());
-        }
         let (end, code) = world.exit.expect("an ordered shutdown ends");
         prop_assert_eq!(code, 0);
         // Six modules in a chain at most, each at most stop_timeout, and the sweep of what a leader left.
@@ -228,12 +249,30 @@ proptest! {
 fn foreign(module: &str, generation: u64, kind: u8) -> Event {
     let module = ModuleId::try_from(module).unwrap();
     match kind {
-        0 => Event::Exited { module, generation, status: ExitStatus::Code(1) },
+        0 => Event::Exited {
+            module,
+            generation,
+            status: ExitStatus::Code(1),
+        },
         1 => Event::GroupEmpty { module, generation },
-        2 => Event::Bytes { module, generation, bytes: b"{}\n".to_vec() },
+        2 => Event::Bytes {
+            module,
+            generation,
+            bytes: b"{}\n".to_vec(),
+        },
         3 => Event::Eof { module, generation },
         4 => Event::Overflow { module, generation },
-        5 => Event::ProbeDone { module, generation, ok: false, detail: String::new() },
-        _ => Event::SpawnFailed { module, generation, stage: "exec".to_owned(), errno: 2 },
+        5 => Event::ProbeDone {
+            module,
+            generation,
+            ok: false,
+            detail: String::new(),
+        },
+        _ => Event::SpawnFailed {
+            module,
+            generation,
+            stage: "exec".to_owned(),
+            errno: 2,
+        },
     }
 }

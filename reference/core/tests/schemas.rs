@@ -15,7 +15,10 @@ fn schema(text: &str) -> Validator {
 }
 
 fn assert_valid(validator: &Validator, value: &Value) {
-    let problems: Vec<String> = validator.iter_errors(value).map(|error| error.to_string()).collect();
+    let problems: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| error.to_string())
+        .collect();
     assert!(problems.is_empty(), "{value}\n{problems:#?}");
 }
 
@@ -34,7 +37,10 @@ fn eventful() -> World {
     .boot();
     world.run(2 * SECOND);
     world.says("db", &json!({"jsonrpc": "2.0", "method": "status", "params": {"state": "degraded", "detail": "x\u{1b}\ny"}}));
-    world.says("db", &json!({"jsonrpc": "2.0", "id": 4, "method": "weather.today"}));
+    world.says(
+        "db",
+        &json!({"jsonrpc": "2.0", "id": 4, "method": "weather.today"}),
+    );
     world.says("db", &json!({"jsonrpc": "2.0", "id": 99, "result": {}}));
     world.dies("db", ExitStatus::Signal(11));
     world.run(2 * SECOND);
@@ -59,22 +65,44 @@ fn events_status_objects_and_wire_lines_fit_their_schemas() {
         assert_valid(&event, entry);
         *kinds.entry(entry["type"].as_str().unwrap()).or_insert(0) += 1;
     }
-    for kind in ["state", "launch", "exit", "security", "protocol", "health", "system", "alert"] {
+    for kind in [
+        "state", "launch", "exit", "security", "protocol", "health", "system", "alert",
+    ] {
         assert!(kinds.contains_key(kind), "{kind} is missing from {kinds:?}");
     }
     let object = schema(include_str!("../../../spec/schemas/status.schema.json"));
     for value in world.statuses.values() {
         assert_valid(&object, value);
     }
-    assert_valid(&schema(include_str!("../../../spec/schemas/control/status.result.schema.json")), &status["result"]);
+    assert_valid(
+        &schema(include_str!(
+            "../../../spec/schemas/control/status.result.schema.json"
+        )),
+        &status["result"],
+    );
 
     let envelope = schema(include_str!("../../../spec/schemas/wire/envelope.schema.json"));
     let params: BTreeMap<&str, Validator> = [
-        ("hello", include_str!("../../../spec/schemas/wire/hello.params.schema.json")),
-        ("prove", include_str!("../../../spec/schemas/wire/prove.params.schema.json")),
-        ("live", include_str!("../../../spec/schemas/wire/live.params.schema.json")),
-        ("health.check", include_str!("../../../spec/schemas/wire/health.check.params.schema.json")),
-        ("shutdown", include_str!("../../../spec/schemas/wire/shutdown.params.schema.json")),
+        (
+            "hello",
+            include_str!("../../../spec/schemas/wire/hello.params.schema.json"),
+        ),
+        (
+            "prove",
+            include_str!("../../../spec/schemas/wire/prove.params.schema.json"),
+        ),
+        (
+            "live",
+            include_str!("../../../spec/schemas/wire/live.params.schema.json"),
+        ),
+        (
+            "health.check",
+            include_str!("../../../spec/schemas/wire/health.check.params.schema.json"),
+        ),
+        (
+            "shutdown",
+            include_str!("../../../spec/schemas/wire/shutdown.params.schema.json"),
+        ),
     ]
     .into_iter()
     .map(|(method, text)| (method, schema(text)))
@@ -91,18 +119,51 @@ fn events_status_objects_and_wire_lines_fit_their_schemas() {
 fn control_replies_fit_their_schemas() {
     let mut world = eventful();
     for (method, params, text) in [
-        ("status", json!({"module": "db"}), include_str!("../../../spec/schemas/control/status.result.schema.json")),
-        ("start", json!({"module": "liar"}), include_str!("../../../spec/schemas/control/start.result.schema.json")),
-        ("stop", json!({"module": "web"}), include_str!("../../../spec/schemas/control/stop.result.schema.json")),
-        ("restart", json!({"module": "job"}), include_str!("../../../spec/schemas/control/restart.result.schema.json")),
-        ("events", json!({}), include_str!("../../../spec/schemas/control/events.result.schema.json")),
-        ("plan", json!({}), include_str!("../../../spec/schemas/control/plan.result.schema.json")),
-        ("shutdown", json!({"reason": "x"}), include_str!("../../../spec/schemas/control/shutdown.result.schema.json")),
+        (
+            "status",
+            json!({"module": "db"}),
+            include_str!("../../../spec/schemas/control/status.result.schema.json"),
+        ),
+        (
+            "start",
+            json!({"module": "liar"}),
+            include_str!("../../../spec/schemas/control/start.result.schema.json"),
+        ),
+        (
+            "stop",
+            json!({"module": "web"}),
+            include_str!("../../../spec/schemas/control/stop.result.schema.json"),
+        ),
+        (
+            "restart",
+            json!({"module": "job"}),
+            include_str!("../../../spec/schemas/control/restart.result.schema.json"),
+        ),
+        (
+            "events",
+            json!({}),
+            include_str!("../../../spec/schemas/control/events.result.schema.json"),
+        ),
+        (
+            "plan",
+            json!({}),
+            include_str!("../../../spec/schemas/control/plan.result.schema.json"),
+        ),
+        (
+            "shutdown",
+            json!({"reason": "x"}),
+            include_str!("../../../spec/schemas/control/shutdown.result.schema.json"),
+        ),
     ] {
         let reply = world.ask(method, params);
         assert_valid(&schema(text), &reply["result"]);
     }
-    for line in ["{", "[]", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"}", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\"}"] {
+    for line in [
+        "{",
+        "[]",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"}",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\"}",
+    ] {
         world.raw(format!("{line}\n").as_bytes());
     }
     world.ask("start", json!({"module": "dbb"}));

@@ -1,7 +1,8 @@
 //! Reading the module directory. `check`, `plan` and `run` all begin here, so that they cannot disagree.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use partenza_reference_core::manifest::{
@@ -34,35 +35,42 @@ fn read_files(dir: &Path) -> (Vec<(String, Vec<u8>)>, Vec<Diagnostic>) {
         Ok(entries) => entries,
         Err(error) => return (Vec::new(), vec![unreadable(&shown, &plain(&error))]),
     };
-    let mut names: Vec<_> = entries
+    let mut paths: Vec<_> = entries
         .flatten()
+        .filter(is_module_name)
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
-    names.sort();
+    paths.sort();
     let (mut files, mut problems) = (Vec::new(), Vec::new());
-    for path in names {
+    for path in paths {
         let name = path.display().to_string();
         match read_file(&path) {
-            Ok(bytes) => files.push((name, bytes)),
+            Ok(Some(bytes)) => files.push((name, bytes)),
+            Ok(None) => {}
             Err(error) => problems.push(unreadable(&name, &plain(&error))),
         }
     }
     (files, problems)
 }
 
-/// At most one byte more than a file may have, which is enough to refuse it.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a named pipe would wait for somebody to write.
+/// Names of module files end in `.yaml` and do not begin with a dot (`discovery.yaml-files-only`).
+fn is_module_name(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    name.as_bytes().ends_with(b".yaml") && !name.as_bytes().starts_with(b".")
+}
+
+/// At most one byte more than a file may have, which is enough to refuse it. `None` is no regular file: a link is
+/// followed, a directory is none, and opening a named pipe would wait for somebody to write.
+fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Ok(None);
     }
     let mut bytes = Vec::new();
     let cap = u64::try_from(MAX_FILE_BYTES)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     File::open(path)?.take(cap).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// An error without the number that the standard library adds.

@@ -21,6 +21,10 @@ struct Connection {
     uid: u32,
     queue: Vec<u8>,
     sent: usize,
+    /// What was pending when the last turn ended.
+    carried: usize,
+    /// How much of that came in one burst, such as a replay, which no peer could have read meanwhile.
+    burst: usize,
     /// Event lines that found no room since the queue was last empty.
     lost: u64,
     /// The peer has said all it will; what is queued is still written.
@@ -44,8 +48,10 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(poller: &Poller, listener: OwnedFd) -> nix::Result<Self> {
         poller.add(&listener, Token::Listener.encode(), Interest::READ)?;
+        let spare = copy(&listener);
         Ok(Self {
             listener: Some(listener),
+            spare,
             open: HashMap::new(),
             next: 1,
             touched: Vec::new(),
@@ -55,8 +61,19 @@ impl Control {
     /// Takes the connections that wait.
     pub(super) fn accept(&mut self, poller: &Poller) {
         for _ in 0..MOST_CONNECTIONS {
-            let Some(Ok(Some((socket, uid)))) = self.listener.as_ref().map(accept) else {
+            let Some(listener) = self.listener.as_ref() else {
                 return;
+            };
+            let (socket, uid) = match accept(listener) {
+                Ok(Some(accepted)) => accepted,
+                Err(Errno::EMFILE | Errno::ENFILE) if self.spare.take().is_some() => {
+                    if let Ok(Some((socket, _))) = accept(listener) {
+                        refuse(&socket, "no descriptor is left");
+                    }
+                    self.spare = copy(listener);
+                    continue;
+                }
+                Ok(None) | Err(_) => return,
             };
             if !may_control(uid) {
                 refuse(&socket, "this user may not control the orchestrator");
@@ -77,19 +94,7 @@ impl Control {
                 .add(&socket, Token::Control(number).encode(), Interest::READ)
                 .is_ok()
             {
-                let watched = Interest::READ;
-                let (queue, sent, lost, hears_only, touched) = (Vec::new(), 0, 0, false, false);
-                let connection = Connection {
-                    socket,
-                    uid,
-                    queue,
-                    sent,
-                    lost,
-                    hears_only,
-                    watched,
-                    touched,
-                };
-                self.open.insert(number, connection);
+                self.open.insert(number, Connection::new(socket, uid));
             }
         }
     }
@@ -140,7 +145,8 @@ impl Control {
         let Some(connection) = self.open.get_mut(&conn.0) else {
             return;
         };
-        if connection.lost > 0 || connection.pending() + bytes.len() > NOTIFY_BYTES {
+        if connection.lost > 0 || connection.is_behind() || connection.pending() + bytes.len() > NOTIFY_BYTES
+        {
             connection.lost += 1;
         } else {
             connection.queue.extend_from_slice(bytes);
@@ -152,6 +158,7 @@ impl Control {
     pub(super) fn hang_up(&mut self, poller: &Poller, conn: ConnId) -> Option<Event> {
         let connection = self.open.get_mut(&conn.0)?;
         connection.write();
+        connection.discard();
         let told = connection.hears_only;
         self.close(poller, conn.0);
         (!told).then_some(Event::ControlClosed { conn })
@@ -184,6 +191,7 @@ impl Control {
                     count,
                 }]);
             }
+            connection.end_turn();
             connection.watch(poller, number);
         }
     }
@@ -214,6 +222,47 @@ impl Control {
 }
 
 impl Connection {
+    fn new(socket: OwnedFd, uid: u32) -> Self {
+        Self {
+            socket,
+            uid,
+            queue: Vec::new(),
+            sent: 0,
+            carried: 0,
+            burst: 0,
+            lost: 0,
+            hears_only: false,
+            watched: Interest::READ,
+            touched: false,
+        }
+    }
+
+    /// Whether the peer had time to read and did not.
+    fn is_behind(&self) -> bool {
+        self.carried > self.burst + UNREAD_BYTES
+    }
+
+    fn end_turn(&mut self) {
+        let pending = self.pending();
+        self.burst = if pending > self.carried + UNREAD_BYTES {
+            pending
+        } else {
+            self.burst.min(pending)
+        };
+        self.carried = pending;
+    }
+
+    /// Throws away what the peer has sent. Closing a socket with unread bytes would reach the peer as a failure
+    /// instead of an end.
+    fn discard(&self) {
+        let mut buffer = [0; TURN_BYTES];
+        for _ in 0..DISCARD_BYTES / TURN_BYTES {
+            if !matches!(receive(&self.socket, &mut buffer), Moved::Bytes(_)) {
+                return;
+            }
+        }
+    }
+
     fn pending(&self) -> usize {
         self.queue.len() - self.sent
     }
@@ -274,8 +323,56 @@ const MOST_PER_USER: usize = 16;
 /// What one peer may say per turn.
 const TURN_BYTES: usize = 16 * 1024;
 
-/// Room for event lines: all that the machine retains, and some more.
+/// More than a socket buffer holds.
+const DISCARD_BYTES: usize = 1024 * 1024;
+
+/// A peer that leaves this much unread loses events. A burst within one turn does not count, because nobody could have
+/// read meanwhile: a replay of all retained events is larger than this.
+const UNREAD_BYTES: usize = 256 * 1024;
+
+/// Room for event lines, bursts included.
 const NOTIFY_BYTES: usize = 2 * 1024 * 1024;
 
 /// Room for everything. Beyond it the peer asks and never reads.
 const REPLY_BYTES: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::net::pair;
+
+    /// A connection whose peer reads nothing.
+    fn deaf() -> (Connection, OwnedFd) {
+        let (ours, theirs) = pair().unwrap();
+        (Connection::new(ours, 0), theirs)
+    }
+
+    #[test]
+    fn a_burst_is_no_sign_of_a_slow_peer_and_a_growing_queue_is() {
+        let (mut connection, _peer) = deaf();
+        connection.queue = vec![b'x'; 3 * UNREAD_BYTES];
+        connection.end_turn();
+        assert!(!connection.is_behind(), "a replay of one turn");
+        let mut turns = 0;
+        while !connection.is_behind() {
+            connection.queue.extend([b'x'; 10_000]);
+            connection.end_turn();
+            turns += 1;
+        }
+        assert_eq!(turns, UNREAD_BYTES / 10_000 + 1);
+    }
+
+    #[test]
+    fn what_was_read_is_forgiven() {
+        let (mut connection, peer) = deaf();
+        connection.queue = vec![b'x'; 2 * UNREAD_BYTES];
+        assert!(connection.write());
+        let mut buffer = vec![0; 4 * UNREAD_BYTES];
+        while let Moved::Bytes(_) = receive(&peer, &mut buffer) {
+            assert!(connection.write());
+        }
+        assert_eq!(connection.pending(), 0);
+        connection.end_turn();
+        assert!(!connection.is_behind());
+    }
+}

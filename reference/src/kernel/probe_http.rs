@@ -70,7 +70,7 @@ fn verdict(answer: &[u8]) -> Option<Result<(), String>> {
         .ok()
         .and_then(|text| text.parse::<u16>().ok())
     {
-        Some(200..=399) => Some(Ok(())),
+        Some(200) => Some(Ok(())),
         Some(code) => Some(Err(format!("HTTP status {code}"))),
         None => not_http(),
     }
@@ -90,7 +90,10 @@ mod tests {
         assert_eq!(verdict(b""), None);
         assert_eq!(verdict(b"HTTP/1.1 20"), None);
         assert_eq!(verdict(b"HTTP/1.1 200"), Some(Ok(())));
-        assert_eq!(verdict(b"HTTP/1.0 302 Found\r\n"), Some(Ok(())));
+        assert_eq!(
+            verdict(b"HTTP/1.0 204 No Content\r\n"),
+            Some(Err("HTTP status 204".to_owned()))
+        );
         assert_eq!(
             verdict(b"HTTP/1.1 503 Busy"),
             Some(Err("HTTP status 503".to_owned()))

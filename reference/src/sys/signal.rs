@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
@@ -30,12 +30,14 @@ pub(crate) struct Signals(SignalFd);
 impl Signals {
     /// Takes over the signals of this process. Call it once, while there is one thread.
     pub(crate) fn take_over() -> nix::Result<Self> {
-        for signal in Signal::iterator() {
-            if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) && !is_fault(signal) {
-                let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // By number, because the real-time signals have no names and can be ignored as well.
+        for number in 1..=libc::SIGRTMAX() {
+            let is_fault = Signal::try_from(number).is_ok_and(is_fault);
+            if !is_fault && !matches!(number, libc::SIGKILL | libc::SIGSTOP) {
                 // SAFETY: the default action is no code of ours. It is set before the mask below, so a signal that
-                // was ignored and arrives in between acts as it would on any program.
-                unsafe { sigaction(signal, &default) }?;
+                // was ignored and arrives in between acts as it would on any program. The numbers that the C
+                // library keeps for itself are refused, and it never ignores them.
+                unsafe { libc::signal(number, libc::SIG_DFL) };
             }
         }
         let mut blocked = SigSet::all();

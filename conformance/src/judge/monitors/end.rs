@@ -47,28 +47,11 @@ pub(super) fn no_file_left(material: &Material<'_>) -> Option<Found> {
 }
 
 pub(super) fn secret_hidden(material: &Material<'_>) -> Option<Found> {
-    let mut needles: Vec<(String, Vec<u8>)> = Vec::new();
-    for ((module, generation), raw) in material.keys {
-        let whose = format!("{module} generation {generation}");
-        let digits = raw.strip_suffix(b"\n").unwrap_or(raw);
-        // Anything shorter would be found everywhere; a pipe that holds it fails elsewhere.
-        if digits.len() < 16 {
-            continue;
-        }
-        if let Some(bytes) = std::str::from_utf8(digits)
-            .ok()
-            .and_then(partenza_probe::mac::unhex)
-        {
-            needles.push((whose.clone(), bytes));
-        }
-        needles.push((whose, digits.to_vec()));
-    }
-    if needles.is_empty() {
-        return None;
-    }
+    let secrets = Secrets::new(material)?;
     let search = |what: &str, text: &[u8]| {
-        let found = needles.iter().find(|(_, needle)| contains(text, needle))?;
-        Some(format!("the secret of {} shows in {what}", found.0))
+        secrets
+            .find(text)
+            .map(|whose| format!("the secret of {whose} shows in {what}"))
     };
     for (at, entry) in material.trace.iter().enumerate() {
         // What a puppet itself sends is not the orchestrator's doing; what it receives is.
@@ -105,8 +88,54 @@ pub(super) fn secret_hidden(material: &Material<'_>) -> Option<Found> {
     )))
 }
 
-fn contains(text: &[u8], needle: &[u8]) -> bool {
-    text.windows(needle.len()).any(|window| window == needle)
+/// The launch secrets of a case, as digits and as bytes, ready to be sought in one pass over a text.
+struct Secrets {
+    needles: Vec<(String, Vec<u8>)>,
+    /// Which two bytes any of them begins with: most places of a text are passed over by one look.
+    begins: Vec<bool>,
+}
+
+impl Secrets {
+    fn new(material: &Material<'_>) -> Option<Self> {
+        let mut needles = Vec::new();
+        for ((module, generation), raw) in material.keys {
+            let whose = format!("{module} generation {generation}");
+            let digits = raw.strip_suffix(b"\n").unwrap_or(raw);
+            // Anything shorter would be found everywhere; a pipe that holds it fails elsewhere.
+            if digits.len() < 16 {
+                continue;
+            }
+            if let Some(bytes) = std::str::from_utf8(digits)
+                .ok()
+                .and_then(partenza_probe::mac::unhex)
+            {
+                needles.push((whose.clone(), bytes));
+            }
+            needles.push((whose, digits.to_vec()));
+        }
+        let mut begins = vec![false; 1 << 16];
+        for (_, needle) in &needles {
+            begins[usize::from(u16::from_be_bytes([needle[0], needle[1]]))] = true;
+        }
+        (!needles.is_empty()).then_some(Self { needles, begins })
+    }
+
+    /// Whose secret the text holds.
+    fn find(&self, text: &[u8]) -> Option<&str> {
+        let candidates = text.windows(2).enumerate();
+        let begun =
+            candidates.filter(|(_, two)| self.begins[usize::from(u16::from_be_bytes([two[0], two[1]]))]);
+        for (at, _) in begun {
+            if let Some((whose, _)) = self
+                .needles
+                .iter()
+                .find(|(_, needle)| text[at..].starts_with(needle))
+            {
+                return Some(whose);
+            }
+        }
+        None
+    }
 }
 
 pub(super) fn status_file_agrees(material: &Material<'_>) -> Option<Found> {

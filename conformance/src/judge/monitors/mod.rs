@@ -1,7 +1,7 @@
 //! The monitors: what has to hold in every case, whatever the case is about.
 //!
 //! Each monitor looks at the whole trace of a case and at what was found at its end, and comes to one verdict. They are
-//! checks of the built-in suite `monitor`; a run reports each once, summed up over its cases by [`sum_up`]. A monitor tells
+//! checks of the built-in suite `monitor`; a run reports each once, summed up over its cases. A monitor tells
 //! the orchestrator's fault from the harness's own: a mock that follows the contract and still breaks it is ours.
 
 mod end;
@@ -9,7 +9,7 @@ mod events;
 mod order;
 mod schema;
 
-use partenza_reports::log::{Blame, CheckRecord, Outcome};
+use partenza_reports::log::{Blame, Outcome};
 
 use super::trace::Entry;
 use super::view::Keys;
@@ -119,47 +119,6 @@ pub(crate) fn judge_all(material: &Material<'_>) -> Vec<Verdict> {
         })
     };
     CATALOGUE.iter().filter_map(judge).collect()
-}
-
-/// Sums up what the monitors came to in all cases of a run: one record for each monitor that judged at least one case.
-///
-/// A fault of the orchestrator outweighs a fault of the harness, and both outweigh any number of good cases. The record
-/// names the first case with the worst outcome, so that its evidence can be looked up.
-pub fn sum_up(records: &[CheckRecord]) -> Vec<CheckRecord> {
-    let weight = |outcome: Outcome| match outcome {
-        Outcome::Fail => 3,
-        Outcome::HarnessError => 2,
-        Outcome::Pass => 1,
-        _ => 0,
-    };
-    let mut sums = Vec::new();
-    for monitor in &CATALOGUE {
-        let mine: Vec<&CheckRecord> = records
-            .iter()
-            .filter(|record| record.check == monitor.check)
-            .collect();
-        // `max_by_key` takes the last of equals; the first case is the easier one to find.
-        let Some(worst) = mine.iter().rev().max_by_key(|record| weight(record.outcome)) else {
-            continue;
-        };
-        let mut sum = (*worst).clone();
-        let alike: Vec<&str> = mine
-            .iter()
-            .filter(|record| record.outcome == worst.outcome)
-            .map(|record| record.case.as_str())
-            .collect();
-        if sum.outcome == Outcome::Pass {
-            sum.actual = Some(format!("as expected in {} cases", mine.len()));
-        } else {
-            let cases = format!("in {} of {} cases: {}", alike.len(), mine.len(), alike.join(", "));
-            sum.detail = Some(
-                sum.detail
-                    .map_or(cases.clone(), |detail| format!("{detail}\n{cases}")),
-            );
-        }
-        sums.push(sum);
-    }
-    sums
 }
 
 static CATALOGUE: [Monitor; 8] = [

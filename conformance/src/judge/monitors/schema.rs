@@ -51,18 +51,29 @@ pub(super) fn judge(material: &Material<'_>) -> Option<Found> {
 fn keeps_contract(case: &Case, name: &str) -> bool {
     fn told(steps: &[Step], name: &str) -> bool {
         steps.iter().any(|step| match &step.action {
-            Action::Do { module, deed } => {
-                module == name
-                    && matches!(
-                        deed,
-                        Deed::Send(_) | Deed::SendRaw(_) | Deed::Take(_) | Deed::FloodWire(_)
-                    )
-            }
+            Action::Do { module, deed } => module == name && !keeps_to_the_wire(deed),
             Action::Together(steps) => told(steps, name),
             _ => false,
         })
     }
     case.modules.get(name).is_some_and(Module::is_honest) && !told(&case.steps, name)
+}
+
+/// Whether the puppet says on the wire only what it would have said without this deed.
+fn keeps_to_the_wire(deed: &Deed) -> bool {
+    matches!(
+        deed,
+        Deed::Exit(_)
+            | Deed::Signal(_)
+            | Deed::Fork(_)
+            | Deed::Ignore(_)
+            | Deed::FloodStdout(_)
+            | Deed::Leave(_)
+            | Deed::StopReading
+            | Deed::StartReading
+            | Deed::Close
+            | Deed::Hang
+    )
 }
 
 fn orchestrator_line(entry: &Entry) -> Result<(), String> {

@@ -326,6 +326,15 @@ fn what_the_puppet_reports_is_noted() {
     });
     play.hears("half a line");
     play.event(&PuppetEvent::Eof);
+    let closed = Some(crate::channel::CLOSED_BY_PEER.to_owned());
+    play.event(&PuppetEvent::Done { id: 2, error: closed });
+    assert_eq!(
+        play.notes
+            .iter()
+            .filter(|note| **note == Note::WireClosed)
+            .count(),
+        1
+    );
     for note in [
         Note::GotSignal {
             name: "TERM".to_owned(),

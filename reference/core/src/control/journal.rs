@@ -37,7 +37,10 @@ impl Journal {
         event["at_ms"] = Value::from(now / 1000);
         let line = message::notification("event", event);
         for conn in &self.listeners {
-            out.push(Effect::Notify { conn: *conn, bytes: line.clone() });
+            out.push(Effect::Notify {
+                conn: *conn,
+                bytes: line.clone(),
+            });
         }
         if self.ring.len() == RETAINED {
             self.ring.pop_front();
@@ -72,11 +75,17 @@ impl Journal {
         if since < gone {
             // A reply is never dropped, and neither may be the word that something was.
             let marker = json!({"seq": gone, "at_ms": now / 1000, "type": "lost", "count": gone - since});
-            out.push(Effect::Reply { conn, bytes: message::notification("event", marker) });
+            out.push(Effect::Reply {
+                conn,
+                bytes: message::notification("event", marker),
+            });
         }
         let skip = usize::try_from(since.saturating_sub(gone)).unwrap_or(usize::MAX);
         for line in self.ring.iter().skip(skip) {
-            out.push(Effect::Notify { conn, bytes: line.to_vec() });
+            out.push(Effect::Notify {
+                conn,
+                bytes: line.to_vec(),
+            });
         }
     }
 }
@@ -109,7 +118,11 @@ mod tests {
         journal.subscribe(conn, 1, 0, &mut out);
         journal.record(6000, json!({"type": "x"}), &mut out);
         assert_eq!(seqs(&out), [(2, false), (3, false), (4, false)]);
-        assert_eq!(seqs(&journal.lost(conn, 0, 2)), [(3, false), (4, false)], "what was dropped comes again");
+        assert_eq!(
+            seqs(&journal.lost(conn, 0, 2)),
+            [(3, false), (4, false)],
+            "what was dropped comes again"
+        );
         out.clear();
         journal.subscribe(conn, 0, 0, &mut out);
         assert!(out.is_empty(), "nothing twice");
@@ -131,6 +144,9 @@ mod tests {
         assert_eq!(got.len(), RETAINED + 1);
         let mut out = Vec::new();
         journal.subscribe(ConnId(2), 1_000_000, 0, &mut out);
-        assert!(out.is_empty(), "a number from the future is no reason for anything old");
+        assert!(
+            out.is_empty(),
+            "a number from the future is no reason for anything old"
+        );
     }
 }

@@ -43,7 +43,10 @@ pub(crate) enum Problem {
     /// -32602
     BadParams(&'static str),
     /// -32003
-    UnknownModule { name: String, suggestion: Option<String> },
+    UnknownModule {
+        name: String,
+        suggestion: Option<String>,
+    },
     /// -32005
     ShuttingDown,
     /// -32007
@@ -63,7 +66,10 @@ pub(crate) fn read(line: &[u8]) -> Result<Request, (Option<Id>, Problem)> {
         Some(id) if id.as_i64().is_some() => Id(id),
         Some(Value::String(text)) if (1..=64).contains(&text.chars().count()) => Id(Value::String(text)),
         Some(_) | None => {
-            return Err((None, Problem::Invalid("a request has an id: an integer or a text of 1 to 64 characters")));
+            return Err((
+                None,
+                Problem::Invalid("a request has an id: an integer or a text of 1 to 64 characters"),
+            ));
         }
     };
     if members.remove("jsonrpc") != Some(Value::from("2.0")) {
@@ -89,9 +95,13 @@ fn command(method: &str, params: &Map<String, Value>) -> Result<Command, Problem
         Some(_) | None => Err(Problem::BadParams("`module` is the id of a module")),
     };
     Ok(match method {
-        "status" => {
-            Command::Status { module: if params.contains_key("module") { Some(module()?) } else { None } }
-        }
+        "status" => Command::Status {
+            module: if params.contains_key("module") {
+                Some(module()?)
+            } else {
+                None
+            },
+        },
         "start" => Command::Start { module: module()? },
         "stop" => Command::Stop { module: module()? },
         "restart" => Command::Restart { module: module()? },
@@ -105,7 +115,9 @@ fn command(method: &str, params: &Map<String, Value>) -> Result<Command, Problem
         "plan" => Command::Plan,
         "shutdown" => match params.get("reason") {
             None => Command::Shutdown { reason: None },
-            Some(Value::String(reason)) => Command::Shutdown { reason: Some(reason.chars().take(200).collect()) },
+            Some(Value::String(reason)) => Command::Shutdown {
+                reason: Some(reason.chars().take(200).collect()),
+            },
             Some(_) => return Err(Problem::BadParams("`reason` is a text")),
         },
         other => return Err(Problem::UnknownMethod(other.chars().take(64).collect())),
@@ -124,14 +136,22 @@ pub(crate) fn error(id: Option<&Id>, problem: &Problem) -> Vec<u8> {
         Problem::Invalid(text) => (-32600, (*text).to_owned()),
         Problem::UnknownMethod(name) => (-32601, format!("unknown method {name}")),
         Problem::BadParams(text) => (-32602, (*text).to_owned()),
-        Problem::UnknownModule { name, .. } => {
-            (-32003, format!("unknown module {}", name.chars().take(64).collect::<String>()))
-        }
+        Problem::UnknownModule { name, .. } => (
+            -32003,
+            format!("unknown module {}", name.chars().take(64).collect::<String>()),
+        ),
         Problem::ShuttingDown => (-32005, "the orchestrator is shutting down".to_owned()),
-        Problem::NotPossible(state) => (-32007, format!("not possible while the module is {}", state.name())),
+        Problem::NotPossible(state) => (
+            -32007,
+            format!("not possible while the module is {}", state.name()),
+        ),
     };
     let mut error = json!({"code": code, "message": message});
-    if let Problem::UnknownModule { suggestion: Some(suggestion), .. } = problem {
+    if let Problem::UnknownModule {
+        suggestion: Some(suggestion),
+        ..
+    } = problem
+    {
         error["data"] = json!({"suggestion": suggestion});
     }
     line(&json!({"jsonrpc": "2.0", "id": id.map(|id| &id.0), "error": error}))
@@ -157,15 +177,39 @@ mod tests {
     fn what_is_refused_and_how() {
         assert_eq!(code("{"), (Value::Null, -32700));
         assert_eq!(code("[]"), (Value::Null, -32600));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"plan"}"#), (Value::Null, -32700));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","method":"plan"}"#), (Value::Null, -32600));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1.5,"method":"plan"}"#), (Value::Null, -32600));
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"plan"}"#),
+            (Value::Null, -32700)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","method":"plan"}"#),
+            (Value::Null, -32600)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1.5,"method":"plan"}"#),
+            (Value::Null, -32600)
+        );
         assert_eq!(code(r#"{"id":1,"method":"plan"}"#), (json!(1), -32600));
         assert_eq!(code(r#"{"jsonrpc":"2.0","id":"a"}"#), (json!("a"), -32600));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"dance"}"#), (json!(1), -32601));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"start"}"#), (json!(1), -32602));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"start","params":{"module":1}}"#), (json!(1), -32602));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"start","params":["web"]}"#), (json!(1), -32602));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"events","params":{"since":-1}}"#), (json!(1), -32602));
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1,"method":"dance"}"#),
+            (json!(1), -32601)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1,"method":"start"}"#),
+            (json!(1), -32602)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1,"method":"start","params":{"module":1}}"#),
+            (json!(1), -32602)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1,"method":"start","params":["web"]}"#),
+            (json!(1), -32602)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1,"method":"events","params":{"since":-1}}"#),
+            (json!(1), -32602)
+        );
     }
 }

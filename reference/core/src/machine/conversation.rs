@@ -16,7 +16,9 @@ use crate::wire::message::{self, Message};
 impl Machine {
     /// Bytes have arrived from a module.
     pub(super) fn received(&mut self, i: usize, bytes: &[u8]) {
-        let Some(run) = &mut self.modules[i].run else { return };
+        let Some(run) = &mut self.modules[i].run else {
+            return;
+        };
         if matches!(run.phase, Phase::Closed | Phase::Spawning) {
             return;
         }
@@ -40,7 +42,9 @@ impl Machine {
 
     fn line(&mut self, i: usize, line: &[u8]) {
         let state = self.modules[i].state;
-        let Some(run) = &mut self.modules[i].run else { return };
+        let Some(run) = &mut self.modules[i].run else {
+            return;
+        };
         match std::mem::replace(&mut run.phase, Phase::Closed) {
             // A module that is being stopped during its handshake is not greeted any further.
             Phase::Hello(_) | Phase::Proof(_) if state != State::Initializing => {}
@@ -82,7 +86,9 @@ impl Machine {
             "limits": {"line_bytes": LIVE_LINE, "depth": MAX_DEPTH, "outstanding": OUTSTANDING},
         });
         if let Some(run) = &mut instance.run {
-            run.phase = Phase::Live { session: Box::new(established.session) };
+            run.phase = Phase::Live {
+                session: Box::new(established.session),
+            };
             run.splitter.set_limit(LIVE_LINE);
         }
         self.send(i, message::notification("live", params));
@@ -91,10 +97,18 @@ impl Machine {
 
     /// What the file declares and the module does not offer is worth a line in the log.
     fn confirm_offers(&mut self, i: usize, offered: &[String]) {
-        let declared = self.modules[i].spec.provides.iter().map(crate::manifest::Provided::shown);
+        let declared = self.modules[i]
+            .spec
+            .provides
+            .iter()
+            .map(crate::manifest::Provided::shown);
         let silent: Vec<String> = declared.filter(|shown| !offered.contains(shown)).collect();
         if !silent.is_empty() && !offered.is_empty() {
-            self.log(Some(i), Level::Warn, format!("declares and does not offer {}", silent.join(", ")));
+            self.log(
+                Some(i),
+                Level::Warn,
+                format!("declares and does not offer {}", silent.join(", ")),
+            );
         }
     }
 
@@ -103,7 +117,13 @@ impl Machine {
             // `handshake.bad-proof-security-event`, `handshake.bad-proof-ends-group`, `restart.no-retry-after-auth`
             RefusalKind::Auth => {
                 self.emit_incident(i, "security", "auth-failed", &refusal.detail);
-                self.kill(i, Trigger::AuthFailure, Reason::Auth, Ending::Fatal(Reason::Auth), &refusal.detail);
+                self.kill(
+                    i,
+                    Trigger::AuthFailure,
+                    Reason::Auth,
+                    Ending::Fatal(Reason::Auth),
+                    &refusal.detail,
+                );
             }
             RefusalKind::Protocol => self.protocol_failure(i, Reason::Protocol, &refusal.detail),
             RefusalKind::Version => self.protocol_failure(i, Reason::Version, &refusal.detail),
@@ -140,7 +160,13 @@ impl Machine {
             | Reason::Ghost => "protocol-violation",
         };
         self.emit_incident(i, "protocol", code, detail);
-        self.kill(i, Trigger::ProtocolFailure, reason, Ending::Failure(reason), detail);
+        self.kill(
+            i,
+            Trigger::ProtocolFailure,
+            reason,
+            Ending::Failure(reason),
+            detail,
+        );
     }
 
     /// `faulty.never-reads`
@@ -160,10 +186,16 @@ impl Machine {
             }
             Ok(Message::Notification { method, params }) => self.notified(i, &method, &params),
             Ok(Message::Result { id, result }) => self.replied(i, id, Ok(result)),
-            Ok(Message::Error { id: Some(id), code, message }) => {
+            Ok(Message::Error {
+                id: Some(id),
+                code,
+                message,
+            }) => {
                 self.replied(i, id, Err(format!("error {code}: {message}")));
             }
-            Ok(Message::Error { id: None, message, .. }) => {
+            Ok(Message::Error {
+                id: None, message, ..
+            }) => {
                 self.ignored(i, &format!("an error without an id: {message}"));
             }
         }
@@ -244,7 +276,9 @@ impl Machine {
     pub(super) fn own_word(&mut self, i: usize, ready: bool, detail: Option<&str>) {
         let instance = &mut self.modules[i];
         let missing = instance.missing > 0;
-        let Some(run) = instance.run.as_mut().filter(|run| run.was_ready) else { return };
+        let Some(run) = instance.run.as_mut().filter(|run| run.was_ready) else {
+            return;
+        };
         run.self_degraded = !ready;
         match (instance.state, ready) {
             (State::Ready, false) => {
@@ -272,7 +306,9 @@ impl Machine {
 
     /// Records that something was ignored. Bounded per generation: events that matter must not be pushed out.
     fn ignored(&mut self, i: usize, detail: &str) {
-        let Some(run) = &mut self.modules[i].run else { return };
+        let Some(run) = &mut self.modules[i].run else {
+            return;
+        };
         run.ignored += 1;
         if run.ignored <= MAX_IGNORED {
             self.emit_incident(i, "protocol", "ignored-message", detail);

@@ -86,7 +86,10 @@ impl Machine {
     fn update_need(&mut self, on: usize, dependent: Dependent) -> bool {
         let i = dependent.module;
         let condition = self.modules[i].needs[dependent.need].edge.condition;
-        let (met, hopeless) = (self.modules[on].satisfies(condition), self.modules[on].is_hopeless());
+        let (met, hopeless) = (
+            self.modules[on].satisfies(condition),
+            self.modules[on].is_hopeless(),
+        );
         let instance = &mut self.modules[i];
         let was_parked = instance.is_hopeless();
         let need = &mut instance.needs[dependent.need];
@@ -130,7 +133,12 @@ impl Machine {
             // `recovery.keep-degrades`
             OnRestart::Keep => match self.modules[i].state {
                 State::Ready => {
-                    self.shift(i, Trigger::DependencyLost, State::Degraded, Some(Reason::Dependency));
+                    self.shift(
+                        i,
+                        Trigger::DependencyLost,
+                        State::Degraded,
+                        Some(Reason::Dependency),
+                    );
                 }
                 // It was degraded by its own word; now it is so for two reasons, and this one is shown.
                 State::Degraded => {
@@ -153,7 +161,12 @@ impl Machine {
             OnRestart::Restart => self.stop(i, Trigger::DependencyLost, Reason::Dependency, Ending::Park),
             // `recovery.stop-edge`
             OnRestart::Stop => {
-                self.stop(i, Trigger::DependencyLost, Reason::Dependency, Ending::Stay(Reason::Dependency));
+                self.stop(
+                    i,
+                    Trigger::DependencyLost,
+                    Reason::Dependency,
+                    Ending::Stay(Reason::Dependency),
+                );
             }
         }
     }

@@ -32,7 +32,9 @@ impl Machine {
         self.modules[i].ending = ending;
         let timeout = self.modules[i].spec.stop_timeout;
         self.arm(i, Timer::Kill, self.now.saturating_add(timeout));
-        let Some(run) = &mut self.modules[i].run else { return };
+        let Some(run) = &mut self.modules[i].run else {
+            return;
+        };
         if let Phase::Live { .. } = run.phase {
             let id = run.next_id;
             run.next_id += 1;
@@ -51,11 +53,19 @@ impl Machine {
             return;
         }
         self.disarm(i, RUNNING_TIMERS);
-        self.log(Some(i), Level::Error, format!("is being killed, {}: {detail}", reason.name()));
+        self.log(
+            Some(i),
+            Level::Error,
+            format!("is being killed, {}: {detail}", reason.name()),
+        );
         self.set_detail(i, detail);
         self.modules[i].ending = ending;
         if let Some(run) = &mut self.modules[i].run {
-            run.phase = if matches!(run.phase, Phase::Spawning) { Phase::Spawning } else { Phase::Closed };
+            run.phase = if matches!(run.phase, Phase::Spawning) {
+                Phase::Spawning
+            } else {
+                Phase::Closed
+            };
             run.kills += 1;
         }
         let (module, generation) = self.named(i);
@@ -71,11 +81,14 @@ impl Machine {
 
     /// `stop.kill-at-timeout`; repeated, because a wait without a deadline would be worse than a needless signal.
     pub(super) fn kill_elapsed(&mut self, i: usize) {
-        let Some(run) = &mut self.modules[i].run else { return };
+        let Some(run) = &mut self.modules[i].run else {
+            return;
+        };
         run.kills += 1;
         if run.kills.is_power_of_two() {
             let (times, leader) = (run.kills, run.leader);
-            let text = format!("did not end in time (PZ213); SIGKILL to the group of pid {leader}, attempt {times}");
+            let text =
+                format!("did not end in time (PZ213); SIGKILL to the group of pid {leader}, attempt {times}");
             self.log(Some(i), Level::Warn, text);
         }
         self.signal(i, Signal::Kill);
@@ -86,7 +99,13 @@ impl Machine {
     pub(super) fn handshake_elapsed(&mut self, i: usize) {
         if self.modules[i].state == State::Initializing {
             let detail = "the proof did not arrive within handshake_timeout (PZ204)";
-            self.kill(i, Trigger::HandshakeTimeout, Reason::Timeout, Ending::Failure(Reason::Timeout), detail);
+            self.kill(
+                i,
+                Trigger::HandshakeTimeout,
+                Reason::Timeout,
+                Ending::Failure(Reason::Timeout),
+                detail,
+            );
         }
     }
 
@@ -94,7 +113,13 @@ impl Machine {
     pub(super) fn start_elapsed(&mut self, i: usize) {
         if self.modules[i].state == State::Initializing {
             let detail = "it was not ready within start_timeout (PZ205)";
-            self.kill(i, Trigger::StartTimeout, Reason::Timeout, Ending::Failure(Reason::Timeout), detail);
+            self.kill(
+                i,
+                Trigger::StartTimeout,
+                Reason::Timeout,
+                Ending::Failure(Reason::Timeout),
+                detail,
+            );
         }
     }
 
@@ -108,7 +133,11 @@ impl Machine {
     /// `wire.eof-while-live-is-failure`, `handshake.eof-refused`
     pub(super) fn exit_elapsed(&mut self, i: usize) {
         if self.modules[i].state.runs() {
-            self.protocol_failure(i, Reason::Protocol, "the module closed its socket and goes on running");
+            self.protocol_failure(
+                i,
+                Reason::Protocol,
+                "the module closed its socket and goes on running",
+            );
         }
     }
 
@@ -135,8 +164,11 @@ impl Machine {
         self.disarm(i, RUNNING_TIMERS);
         if status.is_success() {
             // `lifecycle.clean-exit-completes`. A module that never proved itself has completed nothing.
-            let (reason, ending) =
-                if live { (Reason::Completed, Ending::Completed) } else { (Reason::Exit, Ending::EarlyExit) };
+            let (reason, ending) = if live {
+                (Reason::Completed, Ending::Completed)
+            } else {
+                (Reason::Exit, Ending::EarlyExit)
+            };
             self.shift(i, Trigger::ExitedClean, State::Stopping, Some(reason));
             self.modules[i].ending = ending;
             if !live {
@@ -179,7 +211,9 @@ impl Machine {
                 self.conclude(i, State::Stopped, Reason::Completed);
             }
             Ending::Stay(reason) => self.conclude(i, State::Stopped, reason),
-            Ending::Again | Ending::Park | Ending::Failure(_) | Ending::EarlyExit | Ending::Completed if over => {
+            Ending::Again | Ending::Park | Ending::Failure(_) | Ending::EarlyExit | Ending::Completed
+                if over =>
+            {
                 self.conclude(i, State::Stopped, Reason::Shutdown);
             }
             Ending::Again => {
@@ -202,7 +236,11 @@ impl Machine {
 
     fn conclude(&mut self, i: usize, to: State, reason: Reason) {
         self.shift(i, Trigger::GroupEmpty, to, Some(reason));
-        let level = if to == State::Failed { Level::Error } else { Level::Info };
+        let level = if to == State::Failed {
+            Level::Error
+        } else {
+            Level::Info
+        };
         self.log(Some(i), level, format!("{}, {}", to.name(), reason.name()));
     }
 
@@ -219,21 +257,44 @@ impl Machine {
             self.conclude(i, State::Failed, reason);
             return;
         }
-        while instance.history.front().is_some_and(|at| at.saturating_add(restart.window) <= now) {
+        while instance
+            .history
+            .front()
+            .is_some_and(|at| at.saturating_add(restart.window) <= now)
+        {
             instance.history.pop_front();
         }
         if instance.history.len() >= usize::try_from(restart.limit).unwrap_or(usize::MAX) {
             let window = duration::show(restart.window);
-            let detail = format!("restarted {} times within {window} (PZ210); last: {}", restart.limit, reason.name());
+            let detail = format!(
+                "restarted {} times within {window} (PZ210); last: {}",
+                restart.limit,
+                reason.name()
+            );
             self.conclude(i, State::Failed, Reason::Limit);
             self.set_detail(i, &detail);
             return;
         }
         instance.history.push_back(now);
-        let delay = jittered(restart.nominal_delay(instance.restarts), restart.jitter, chance, restart.max_delay);
+        let delay = jittered(
+            restart.nominal_delay(instance.restarts),
+            restart.jitter,
+            chance,
+            restart.max_delay,
+        );
         instance.restarts = instance.restarts.saturating_add(1);
-        let text = format!("will be launched again in {}, {}", duration::show(delay), reason.name());
-        self.shift_with(i, Trigger::GroupEmpty, State::Restarting, Some(reason), Some(delay));
+        let text = format!(
+            "will be launched again in {}, {}",
+            duration::show(delay),
+            reason.name()
+        );
+        self.shift_with(
+            i,
+            Trigger::GroupEmpty,
+            State::Restarting,
+            Some(reason),
+            Some(delay),
+        );
         self.log(Some(i), Level::Warn, text);
         self.arm(i, Timer::Backoff, now.saturating_add(delay));
     }
@@ -262,14 +323,27 @@ impl Machine {
 }
 
 /// The timers of a module that runs. Those of its end are not among them.
-const RUNNING_TIMERS: &[Timer] =
-    &[Timer::Handshake, Timer::Start, Timer::Stable, Timer::Health, Timer::HealthReply, Timer::Exit];
+const RUNNING_TIMERS: &[Timer] = &[
+    Timer::Handshake,
+    Timer::Start,
+    Timer::Stable,
+    Timer::Health,
+    Timer::HealthReply,
+    Timer::Exit,
+];
 
 /// The delay with jitter, in whole milliseconds where it is at least one, never above the cap.
 fn jittered(nominal: u64, jitter: f64, chance: f64, cap: u64) -> u64 {
-    #[expect(clippy::cast_precision_loss, reason = "durations are at most 366 days, far below 2^53 microseconds")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "durations are at most 366 days, far below 2^53 microseconds"
+    )]
     let exact = nominal as f64 * (1.0 + jitter * (2.0 * chance - 1.0));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "jitter is at most 1")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "jitter is at most 1"
+    )]
     let delay = exact.round() as u64;
     delay.min(cap)
 }

@@ -72,11 +72,19 @@ impl Machine {
                 dependents[edge.on].push(Dependent { module, need });
             }
         }
-        let modules: Vec<Instance> =
-            loaded.modules.into_iter().zip(loaded.edges).map(|(spec, edges)| Instance::new(spec, edges)).collect();
+        let modules: Vec<Instance> = loaded
+            .modules
+            .into_iter()
+            .zip(loaded.edges)
+            .map(|(spec, edges)| Instance::new(spec, edges))
+            .collect();
         Self {
             program: format!("partenza/{}", settings.version),
-            index: modules.iter().enumerate().map(|(i, module)| (module.spec.id.clone(), i)).collect(),
+            index: modules
+                .iter()
+                .enumerate()
+                .map(|(i, module)| (module.spec.id.clone(), i))
+                .collect(),
             settings,
             modules,
             dependents,
@@ -123,43 +131,67 @@ impl Machine {
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Boot => self.boot(),
-            Event::Spawned { module, generation, pid, key, nonce } => {
+            Event::Spawned {
+                module,
+                generation,
+                pid,
+                key,
+                nonce,
+            } => {
                 if let Some(i) = self.living(&module, generation) {
                     self.spawned(i, pid, key, nonce);
                 }
             }
-            Event::SpawnFailed { module, generation, stage, errno } => {
+            Event::SpawnFailed {
+                module,
+                generation,
+                stage,
+                errno,
+            } => {
                 if let Some(i) = self.living(&module, generation) {
                     self.spawn_failed(i, &stage, errno);
                 }
             }
-            Event::Bytes { module, generation, bytes } => {
-                if let Some(i) = self.living(&module, generation) {
+            Event::Bytes {
+                module,
+                generation,
+                bytes,
+            } => {
+                if let Some(i) = self.launched(&module, generation) {
                     self.received(i, &bytes);
                 }
             }
             Event::Eof { module, generation } => {
-                if let Some(i) = self.living(&module, generation) {
+                if let Some(i) = self.launched(&module, generation) {
                     self.closed(i);
                 }
             }
-            Event::Exited { module, generation, status } => {
-                if let Some(i) = self.living(&module, generation) {
+            Event::Exited {
+                module,
+                generation,
+                status,
+            } => {
+                if let Some(i) = self.launched(&module, generation) {
                     self.exited(i, status);
                 }
             }
             Event::GroupEmpty { module, generation } => {
-                if let Some(i) = self.living(&module, generation) {
+                if let Some(i) = self.launched(&module, generation) {
                     self.group_empty(i);
                 }
             }
             Event::Overflow { module, generation } => {
-                if let Some(i) = self.living(&module, generation) {
+                if let Some(i) = self.launched(&module, generation) {
                     self.overflowed(i);
                 }
             }
-            Event::ProbeDone { module, generation, ok, detail } => {
-                if let Some(i) = self.living(&module, generation) {
+            Event::ProbeDone {
+                module,
+                generation,
+                ok,
+                detail,
+            } => {
+                if let Some(i) = self.launched(&module, generation) {
                     self.probe_done(i, ok, &detail);
                 }
             }
@@ -184,9 +216,21 @@ impl Machine {
         (instance.run.is_some() && instance.generation == generation).then_some(i)
     }
 
+    /// The same, once the shell has reported the launch: before that nothing of it can have happened.
+    fn launched(&self, module: &ModuleId, generation: u64) -> Option<usize> {
+        let i = self.living(module, generation)?;
+        self.modules[i]
+            .run
+            .as_ref()
+            .is_some_and(|run| run.leader != 0)
+            .then_some(i)
+    }
+
     fn due(&mut self) -> Option<(u64, usize, Timer)> {
         let modules = &self.modules;
-        let earliest = self.deadlines.earliest(|module, timer| modules[module].timers[timer as usize]);
+        let earliest = self
+            .deadlines
+            .earliest(|module, timer| modules[module].timers[timer as usize]);
         earliest.filter(|(at, _, _)| *at <= self.now)
     }
 
@@ -231,7 +275,12 @@ impl Machine {
         let from = self.modules[i].state;
         if !successors(from, trigger).contains(&to) {
             debug_assert!(false, "{} on {} to {}", from.name(), trigger.name(), to.name());
-            let text = format!("bug: no row from {} on {} to {}", from.name(), trigger.name(), to.name());
+            let text = format!(
+                "bug: no row from {} on {} to {}",
+                from.name(),
+                trigger.name(),
+                to.name()
+            );
             self.log(Some(i), Level::Error, text);
             return false;
         }
@@ -251,7 +300,8 @@ impl Machine {
         if to == State::Failed && self.modules[i].spec.critical {
             // `recovery.critical-alert`
             let module = &self.modules[i].spec.id;
-            let alert = json!({"type": "alert", "module": module.as_str(), "reason": reason.map(Reason::name)});
+            let alert =
+                json!({"type": "alert", "module": module.as_str(), "reason": reason.map(Reason::name)});
             self.emit(alert);
         }
         true
@@ -320,8 +370,10 @@ impl Machine {
     fn write_statuses(&mut self) {
         for i in std::mem::take(&mut self.dirty) {
             self.modules[i].dirty = false;
-            let effect =
-                Effect::WriteStatus { module: self.modules[i].spec.id.clone(), json: self.status_json(i).to_string() };
+            let effect = Effect::WriteStatus {
+                module: self.modules[i].spec.id.clone(),
+                json: self.status_json(i).to_string(),
+            };
             self.out.push(effect);
         }
     }
@@ -329,8 +381,11 @@ impl Machine {
     /// The status object (`control.status-shape`, `recovery.failure-is-visible`, `provider.offers-confirmed`).
     pub(super) fn status_json(&self, i: usize) -> Value {
         let instance = &self.modules[i];
-        let waiting_for: Vec<&str> =
-            instance.waits_for().into_iter().map(|on| self.modules[on].spec.id.as_str()).collect();
+        let waiting_for: Vec<&str> = instance
+            .waits_for()
+            .into_iter()
+            .map(|on| self.modules[on].spec.id.as_str())
+            .collect();
         let mut provides: Vec<String> = Vec::new();
         for provided in &instance.spec.provides {
             let shown = provided.shown();
@@ -363,8 +418,15 @@ impl Machine {
         }
         let need = instance.needs.iter().find(|need| need.is_missing())?;
         let on = &self.modules[need.on];
-        let why = on.reason.map(|reason| format!(": {}", reason.name())).unwrap_or_default();
-        Some(format!("waits for {}, which is {}{why}", on.spec.id, on.state.name()))
+        let why = on
+            .reason
+            .map(|reason| format!(": {}", reason.name()))
+            .unwrap_or_default();
+        Some(format!(
+            "waits for {}, which is {}{why}",
+            on.spec.id,
+            on.state.name()
+        ))
     }
 
     /// Whether the module counts for the state of the system, and how. Called whenever that may have changed.
@@ -388,7 +450,9 @@ impl Machine {
             State::Ready | State::Degraded => Standing::Fine,
             State::Stopped if instance.reason == Some(Reason::Dependency) => Standing::Bad,
             State::Stopped => Standing::Fine,
-            State::Pending | State::Unhealthy | State::Failed | State::Ghost | State::Invalid => Standing::Bad,
+            State::Pending | State::Unhealthy | State::Failed | State::Ghost | State::Invalid => {
+                Standing::Bad
+            }
             State::Disabled => Standing::Aside,
         }
     }
@@ -396,7 +460,10 @@ impl Machine {
     /// A number from 0 to 1 that depends on nothing but the seed and the number of draws (splitmix64).
     pub(super) fn chance(&mut self) -> f64 {
         self.drawn += 1;
-        let mut z = self.settings.seed.wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut z = self
+            .settings
+            .seed
+            .wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
@@ -408,5 +475,8 @@ impl Machine {
 
 /// Makes a text from outside fit for an event or a status object: one line, at most 1024 characters.
 fn clip(text: &str) -> String {
-    escape(&text.chars().take(1000).collect::<String>()).chars().take(1024).collect()
+    escape(&text.chars().take(1000).collect::<String>())
+        .chars()
+        .take(1024)
+        .collect()
 }

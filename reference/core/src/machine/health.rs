@@ -13,8 +13,12 @@ use crate::wire::message;
 impl Machine {
     /// Starts a check; the next one is due an interval later (`health.wire-interval`, `health.starts-after-ready`).
     pub(super) fn check_health(&mut self, i: usize) {
-        let Some(health) = self.modules[i].spec.health.clone() else { return };
-        let Some(run) = &mut self.modules[i].run else { return };
+        let Some(health) = self.modules[i].spec.health.clone() else {
+            return;
+        };
+        let Some(run) = &mut self.modules[i].run else {
+            return;
+        };
         run.health.due = false;
         let environment = || Vec::new();
         let probe = match &health.probe {
@@ -29,11 +33,19 @@ impl Machine {
                 self.arm(i, Timer::HealthReply, self.now.saturating_add(health.timeout));
                 None
             }
-            HealthProbe::Command(argv) => Some(ProbeSpec::Command { argv: argv.clone(), environment: environment() }),
-            HealthProbe::Http { host, port, path } => {
-                Some(ProbeSpec::Http { host: host.clone(), port: *port, path: path.clone() })
-            }
-            HealthProbe::Tcp { host, port } => Some(ProbeSpec::Tcp { host: host.clone(), port: *port }),
+            HealthProbe::Command(argv) => Some(ProbeSpec::Command {
+                argv: argv.clone(),
+                environment: environment(),
+            }),
+            HealthProbe::Http { host, port, path } => Some(ProbeSpec::Http {
+                host: host.clone(),
+                port: *port,
+                path: path.clone(),
+            }),
+            HealthProbe::Tcp { host, port } => Some(ProbeSpec::Tcp {
+                host: host.clone(),
+                port: *port,
+            }),
             HealthProbe::Unix(path) => Some(ProbeSpec::Unix { path: path.clone() }),
         };
         if let Some(mut probe) = probe {
@@ -44,7 +56,12 @@ impl Machine {
                 *environment = self.inherited(i);
             }
             let (module, generation) = self.named(i);
-            self.out.push(Effect::Probe { module, generation, probe, timeout_us: health.timeout });
+            self.out.push(Effect::Probe {
+                module,
+                generation,
+                probe,
+                timeout_us: health.timeout,
+            });
         }
         self.arm(i, Timer::Health, self.now.saturating_add(health.interval));
     }
@@ -63,13 +80,20 @@ impl Machine {
 
     /// `health.timeout-counts-as-failure`
     pub(super) fn health_reply_elapsed(&mut self, i: usize) {
-        let timeout = self.modules[i].spec.health.as_ref().map_or(0, |health| health.timeout);
+        let timeout = self.modules[i]
+            .spec
+            .health
+            .as_ref()
+            .map_or(0, |health| health.timeout);
         self.health_result(i, Err(format!("no answer within {}", duration::show(timeout))));
     }
 
     /// The shell has run a probe.
     pub(super) fn probe_done(&mut self, i: usize, ok: bool, detail: &str) {
-        let external = self.modules[i].run.as_ref().is_some_and(|run| run.health.outstanding == Some(Check::External));
+        let external = self.modules[i]
+            .run
+            .as_ref()
+            .is_some_and(|run| run.health.outstanding == Some(Check::External));
         if external {
             self.health_result(i, if ok { Ok(None) } else { Err(detail.to_owned()) });
         }
@@ -91,7 +115,9 @@ impl Machine {
     fn health_result(&mut self, i: usize, outcome: Result<Option<bool>, String>) {
         self.disarm(i, &[Timer::HealthReply]);
         let instance = &mut self.modules[i];
-        let (Some(health), Some(run)) = (&instance.spec.health, &mut instance.run) else { return };
+        let (Some(health), Some(run)) = (&instance.spec.health, &mut instance.run) else {
+            return;
+        };
         if run.health.outstanding.take().is_none() {
             return;
         }
@@ -142,7 +168,12 @@ impl Machine {
         let instance = &self.modules[i];
         let own = instance.run.as_ref().is_some_and(|run| run.self_degraded);
         if instance.missing > 0 {
-            self.shift(i, Trigger::ProbeRecovered, State::Degraded, Some(Reason::Dependency));
+            self.shift(
+                i,
+                Trigger::ProbeRecovered,
+                State::Degraded,
+                Some(Reason::Dependency),
+            );
         } else if own {
             self.shift(i, Trigger::ProbeRecovered, State::Degraded, None);
         } else {
@@ -161,7 +192,12 @@ impl Machine {
         match on_unhealthy {
             OnUnhealthy::Keep => {}
             OnUnhealthy::Restart => {
-                self.stop(i, Trigger::ProbeFailed, Reason::Health, Ending::Failure(Reason::Health));
+                self.stop(
+                    i,
+                    Trigger::ProbeFailed,
+                    Reason::Health,
+                    Ending::Failure(Reason::Health),
+                );
                 self.set_detail(i, detail);
             }
         }

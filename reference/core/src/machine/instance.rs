@@ -64,7 +64,7 @@ pub(super) struct Need {
 impl Need {
     /// Whether it keeps its module from being launched. An optional one does so only while it can still come.
     pub(super) fn blocks(&self) -> bool {
-        !self.met && !(self.edge.optional && self.hopeless)
+        !(self.met || self.edge.optional && self.hopeless)
     }
 
     pub(super) fn is_missing(&self) -> bool {
@@ -172,8 +172,15 @@ pub(super) enum Standing {
 impl Instance {
     /// A module as it is before the boot.
     pub(super) fn new(spec: Module, edges: Vec<Edge>) -> Self {
-        let needs: Vec<Need> =
-            edges.into_iter().map(|edge| Need { on: edge.on, edge, met: false, hopeless: false }).collect();
+        let needs: Vec<Need> = edges
+            .into_iter()
+            .map(|edge| Need {
+                on: edge.on,
+                edge,
+                met: false,
+                hopeless: false,
+            })
+            .collect();
         let missing = needs.iter().filter(|need| need.is_missing()).count();
         Self {
             spec,
@@ -210,7 +217,8 @@ impl Instance {
             }
             Condition::Ready => ready,
             Condition::Healthy => {
-                ready && (self.spec.health.is_none() || self.run.as_ref().is_some_and(|run| run.health.passed))
+                ready
+                    && (self.spec.health.is_none() || self.run.as_ref().is_some_and(|run| run.health.passed))
             }
             Condition::Completed => completed,
         }
@@ -235,7 +243,9 @@ impl Instance {
     pub(super) fn waits_for(&self) -> Vec<usize> {
         let listed = |need: &&Need| match self.state {
             State::Pending => need.blocks(),
-            State::Initializing | State::Ready | State::Degraded | State::Unhealthy | State::Restarting => need.is_missing(),
+            State::Initializing | State::Ready | State::Degraded | State::Unhealthy | State::Restarting => {
+                need.is_missing()
+            }
             State::Crashed
             | State::Disabled
             | State::Stopping

@@ -84,7 +84,13 @@ impl Machine {
     /// The process runs: the handshake begins.
     pub(super) fn spawned(&mut self, i: usize, pid: u32, key: Key, nonce: [u8; 32]) {
         let instance = &mut self.modules[i];
-        let Some(run) = instance.run.as_mut().filter(|run| matches!(run.phase, Phase::Spawning)) else { return };
+        let Some(run) = instance
+            .run
+            .as_mut()
+            .filter(|run| matches!(run.phase, Phase::Spawning))
+        else {
+            return;
+        };
         run.pid = Some(pid);
         run.leader = pid;
         run.phase = Phase::Closed;
@@ -95,12 +101,13 @@ impl Machine {
         // The condition `started` may hold now.
         self.touch(i);
         if self.modules[i].state != State::Initializing {
-            // Somebody wanted it stopped before it was there. It has not been greeted, so it cannot be asked.
-            self.signal(i, Signal::Term);
+            // Somebody wanted it ended before it was there. It has not been greeted, so it cannot be asked.
+            let kills = self.modules[i].run.as_ref().map_or(0, |run| run.kills);
+            self.signal(i, if kills > 0 { Signal::Kill } else { Signal::Term });
             return;
         }
         let hello = Hello {
-            versions: [handshake::VERSION],
+            versions: &[handshake::VERSION],
             orchestrator: &self.program,
             boot: &self.settings.boot,
             module: module.as_str(),
@@ -119,7 +126,10 @@ impl Machine {
 
     /// `launch.exec-failure-reported`, `restart.no-retry-after-exec-failure`
     pub(super) fn spawn_failed(&mut self, i: usize, stage: &str, errno: i32) {
-        let spawning = self.modules[i].run.as_ref().is_some_and(|run| matches!(run.phase, Phase::Spawning));
+        let spawning = self.modules[i]
+            .run
+            .as_ref()
+            .is_some_and(|run| matches!(run.phase, Phase::Spawning));
         if !spawning {
             return;
         }
@@ -139,7 +149,11 @@ impl Machine {
     /// Queues bytes for a module.
     pub(super) fn send(&mut self, i: usize, bytes: Vec<u8>) {
         let (module, generation) = self.named(i);
-        self.out.push(Effect::Send { module, generation, bytes });
+        self.out.push(Effect::Send {
+            module,
+            generation,
+            bytes,
+        });
     }
 
     /// Signals the group of a module, once the shell has reported it.
@@ -147,7 +161,11 @@ impl Machine {
         let launched = self.modules[i].run.as_ref().is_some_and(|run| run.leader != 0);
         if launched {
             let (module, generation) = self.named(i);
-            self.out.push(Effect::SignalGroup { module, generation, signal });
+            self.out.push(Effect::SignalGroup {
+                module,
+                generation,
+                signal,
+            });
         }
     }
 

@@ -15,7 +15,10 @@ use crate::wire::line::Splitter;
 impl Machine {
     /// Bytes on a control connection. Requests are answered in their order.
     pub(super) fn control_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
-        self.conns.entry(conn).or_insert_with(|| Splitter::new(MAX_LINE)).push(bytes);
+        self.conns
+            .entry(conn)
+            .or_insert_with(|| Splitter::new(MAX_LINE))
+            .push(bytes);
         while let Some(splitter) = self.conns.get_mut(&conn) {
             match splitter.next_line() {
                 None => return,
@@ -77,7 +80,10 @@ impl Machine {
     fn find(&self, name: &str) -> Result<usize, Problem> {
         self.index.get(name).copied().ok_or_else(|| {
             let ids = self.modules.iter().map(|instance| instance.spec.id.as_str());
-            Problem::UnknownModule { name: name.to_owned(), suggestion: nearest(name, ids).map(str::to_owned) }
+            Problem::UnknownModule {
+                name: name.to_owned(),
+                suggestion: nearest(name, ids).map(str::to_owned),
+            }
         })
     }
 
@@ -119,7 +125,12 @@ impl Machine {
                 self.stop(i, Trigger::RestartRequested, Reason::Operator, Ending::Again);
             }
             State::Crashed => {
-                self.shift(i, Trigger::RestartRequested, State::Stopping, Some(Reason::Operator));
+                self.shift(
+                    i,
+                    Trigger::RestartRequested,
+                    State::Stopping,
+                    Some(Reason::Operator),
+                );
                 self.modules[i].ending = Ending::Again;
             }
             State::Stopping => self.modules[i].ending = Ending::Again,
@@ -137,7 +148,12 @@ impl Machine {
     fn stop_wish(&mut self, i: usize) -> Result<(), Problem> {
         match self.modules[i].state {
             State::Initializing | State::Ready | State::Degraded | State::Unhealthy => {
-                self.stop(i, Trigger::StopRequested, Reason::Operator, Ending::Stay(Reason::Operator));
+                self.stop(
+                    i,
+                    Trigger::StopRequested,
+                    Reason::Operator,
+                    Ending::Stay(Reason::Operator),
+                );
             }
             State::Crashed => {
                 self.shift(i, Trigger::StopRequested, State::Stopping, Some(Reason::Operator));

@@ -155,7 +155,10 @@ impl State {
 
     /// Whether the module runs and nobody has begun to end it.
     pub fn runs(self) -> bool {
-        matches!(self, Self::Initializing | Self::Ready | Self::Degraded | Self::Unhealthy)
+        matches!(
+            self,
+            Self::Initializing | Self::Ready | Self::Degraded | Self::Unhealthy
+        )
     }
 
     /// Whether the module runs and has become ready.

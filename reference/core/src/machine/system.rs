@@ -108,7 +108,11 @@ impl Machine {
         if !self.system.booted || self.system.shutting_down() || self.system.starting > 0 {
             return false;
         }
-        let state = if self.system.bad > 0 { SystemState::Degraded } else { SystemState::Ready };
+        let state = if self.system.bad > 0 {
+            SystemState::Degraded
+        } else {
+            SystemState::Ready
+        };
         if self.system.state != state {
             self.enter(state);
         }
@@ -142,7 +146,9 @@ impl Machine {
         self.system.holding = (0..self.modules.len())
             .map(|i| {
                 let dependents = self.dependents[i].iter();
-                dependents.filter(|dependent| self.modules[dependent.module].run.is_some()).count()
+                dependents
+                    .filter(|dependent| self.modules[dependent.module].run.is_some())
+                    .count()
             })
             .collect();
         for i in 0..self.modules.len() {
@@ -155,7 +161,9 @@ impl Machine {
                     self.shift(i, Trigger::StopRequested, State::Stopping, Some(Reason::Shutdown));
                     self.modules[i].ending = Ending::Stay(Reason::Shutdown);
                 }
-                State::Initializing | State::Ready | State::Degraded | State::Unhealthy => self.stop_if_free(i),
+                State::Initializing | State::Ready | State::Degraded | State::Unhealthy => {
+                    self.stop_if_free(i)
+                }
                 State::Stopping
                 | State::Disabled
                 | State::Stopped
@@ -168,7 +176,12 @@ impl Machine {
 
     fn stop_if_free(&mut self, i: usize) {
         if self.system.holding[i] == 0 && self.modules[i].state.runs() {
-            self.stop(i, Trigger::StopRequested, Reason::Shutdown, Ending::Stay(Reason::Shutdown));
+            self.stop(
+                i,
+                Trigger::StopRequested,
+                Reason::Shutdown,
+                Ending::Stay(Reason::Shutdown),
+            );
         }
     }
 

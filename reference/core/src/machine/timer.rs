@@ -52,7 +52,10 @@ impl Deadlines {
     }
 
     /// The earliest deadline that still counts. `slot_of` looks a slot up.
-    pub(super) fn earliest(&mut self, slot_of: impl Fn(usize, Timer) -> Option<u64>) -> Option<(u64, usize, Timer)> {
+    pub(super) fn earliest(
+        &mut self,
+        slot_of: impl Fn(usize, Timer) -> Option<u64>,
+    ) -> Option<(u64, usize, Timer)> {
         while let Some(Reverse((at, module, timer))) = self.heap.peek().copied() {
             if slot_of(module, timer) == Some(at) {
                 return Some((at, module, timer));
@@ -79,9 +82,15 @@ mod tests {
         deadlines.set(&mut slots, 0, Timer::Start, 10);
         deadlines.set(&mut slots, 0, Timer::Start, 20);
         deadlines.set(&mut slots, 0, Timer::Kill, 15);
-        assert_eq!(deadlines.earliest(|_, timer| slots[timer as usize]), Some((15, 0, Timer::Kill)));
+        assert_eq!(
+            deadlines.earliest(|_, timer| slots[timer as usize]),
+            Some((15, 0, Timer::Kill))
+        );
         slots[Timer::Kill as usize] = None;
-        assert_eq!(deadlines.earliest(|_, timer| slots[timer as usize]), Some((20, 0, Timer::Start)));
+        assert_eq!(
+            deadlines.earliest(|_, timer| slots[timer as usize]),
+            Some((20, 0, Timer::Start))
+        );
         slots[Timer::Start as usize] = None;
         assert_eq!(deadlines.earliest(|_, timer| slots[timer as usize]), None);
         assert_eq!(deadlines.first(), None);

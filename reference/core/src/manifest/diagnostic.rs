@@ -90,7 +90,14 @@ impl fmt::Display for Diagnostic {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let Self { code, file, line, column, message, .. } = self;
+        let Self {
+            code,
+            file,
+            line,
+            column,
+            message,
+            ..
+        } = self;
         write!(out, "{file}:{line}:{column}: {word}[{code}]: {message}")?;
         if let Some(snippet) = &self.snippet {
             let number = line.to_string();
@@ -124,7 +131,12 @@ pub fn escape(text: &str) -> String {
 /// The nearest of `candidates`, when it is near enough to be meant (`config.unknown-key-suggests`).
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // The comparison is quadratic in the length of the word, which a peer chooses.
-    let word: String = word.chars().take(MAX_SUGGESTED_CHARS).collect::<String>().to_lowercase().replace('-', "_");
+    let word: String = word
+        .chars()
+        .take(MAX_SUGGESTED_CHARS)
+        .collect::<String>()
+        .to_lowercase()
+        .replace('-', "_");
     let limit = (word.chars().count() / 3).max(2);
     candidates
         .into_iter()
@@ -143,8 +155,13 @@ mod tests {
 
     #[test]
     fn a_diagnostic_is_shown_with_place_snippet_and_help() {
-        let mut problem = Diagnostic::error("PZ101", "m/web.yaml", Place { line: 2, column: 1 }, "unknown key `entrypont`")
-            .help("did you mean `entrypoint`?");
+        let mut problem = Diagnostic::error(
+            "PZ101",
+            "m/web.yaml",
+            Place { line: 2, column: 1 },
+            "unknown key `entrypont`",
+        )
+        .help("did you mean `entrypoint`?");
         problem.set_snippet(&["id: web", "entrypont: /bin/\u{1b}[31m"]);
         assert_eq!(
             problem.to_string(),

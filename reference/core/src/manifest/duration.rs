@@ -19,16 +19,20 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
         "h" => 3600 * SECOND,
         _ => return None,
     };
-    number.parse::<u64>().ok()?.checked_mul(unit).filter(|us| *us <= MAX)
+    number
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(unit)
+        .filter(|us| *us <= MAX)
 }
 
 /// Writes a duration for people, in the largest unit that fits without a rest.
 pub fn show(us: u64) -> String {
     match us {
         0 => "0s".to_owned(),
-        _ if us % (3600 * SECOND) == 0 => format!("{}h", us / (3600 * SECOND)),
-        _ if us % (60 * SECOND) == 0 => format!("{}m", us / (60 * SECOND)),
-        _ if us % SECOND == 0 => format!("{}s", us / SECOND),
+        _ if us.is_multiple_of(3600 * SECOND) => format!("{}h", us / (3600 * SECOND)),
+        _ if us.is_multiple_of(60 * SECOND) => format!("{}m", us / (60 * SECOND)),
+        _ if us.is_multiple_of(SECOND) => format!("{}s", us / SECOND),
         _ => format!("{}ms", us / MILLISECOND),
     }
 }
@@ -39,11 +43,30 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, us) in [("0s", 0), ("200ms", 200_000), ("5s", 5 * SECOND), ("2m", 120 * SECOND), ("1h", 3600 * SECOND)] {
+        for (text, us) in [
+            ("0s", 0),
+            ("200ms", 200_000),
+            ("5s", 5 * SECOND),
+            ("2m", 120 * SECOND),
+            ("1h", 3600 * SECOND),
+        ] {
             assert_eq!(parse(text), Some(us), "{text}");
             assert_eq!(show(us), text);
         }
-        for bad in ["", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5sec", "5d", "99999999999999999999s", "9999999999h"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "5 s",
+            "-5s",
+            "+5s",
+            "1.5s",
+            "5S",
+            "5sec",
+            "5d",
+            "99999999999999999999s",
+            "9999999999h",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

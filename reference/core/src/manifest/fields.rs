@@ -17,11 +17,19 @@ pub(super) struct Report<'f> {
 
 impl Report<'_> {
     pub(super) fn error(&mut self, code: &'static str, place: Place, message: impl Into<String>) {
-        self.problems.push(Diagnostic::error(code, self.file, place, message));
+        self.problems
+            .push(Diagnostic::error(code, self.file, place, message));
     }
 
-    pub(super) fn error_with_help(&mut self, code: &'static str, place: Place, message: String, help: String) {
-        self.problems.push(Diagnostic::error(code, self.file, place, message).help(help));
+    pub(super) fn error_with_help(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: String,
+        help: String,
+    ) {
+        self.problems
+            .push(Diagnostic::error(code, self.file, place, message).help(help));
     }
 
     /// A spelling of an early draft (`config.aliases-warn`).
@@ -54,7 +62,12 @@ impl Report<'_> {
                 "no" | "off" | "n" | "false" => Some("write `false`".to_owned()),
                 _ => None,
             },
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => None,
+            Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::List(_)
+            | Value::Map(_) => None,
         };
         match help {
             Some(help) => self.error_with_help("PZ103", node.place, message, help),
@@ -65,11 +78,20 @@ impl Report<'_> {
     pub(super) fn text<'n>(&mut self, key: &str, node: &'n Node) -> Option<&'n str> {
         match &node.value {
             Value::Text(text) if text.contains('\0') => {
-                self.error("PZ105", node.place, format!("`{key}` must not hold a NUL character"));
+                self.error(
+                    "PZ105",
+                    node.place,
+                    format!("`{key}` must not hold a NUL character"),
+                );
                 None
             }
             Value::Text(text) => Some(text),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::List(_)
+            | Value::Map(_) => {
                 self.wrong_type(key, "text", node);
                 None
             }
@@ -82,7 +104,11 @@ impl Report<'_> {
         if text.chars().count() <= most {
             return Some(text);
         }
-        self.error("PZ105", node.place, format!("`{key}` has more than {most} characters"));
+        self.error(
+            "PZ105",
+            node.place,
+            format!("`{key}` has more than {most} characters"),
+        );
         None
     }
 
@@ -121,7 +147,10 @@ impl Report<'_> {
     pub(super) fn ratio(&mut self, key: &str, node: &Node, least: f64, most: f64) -> Option<f64> {
         let number = match node.value {
             // Every integer that passes the range check below is exact.
-            #[expect(clippy::cast_precision_loss, reason = "only values up to `most` survive the range check")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "only values up to `most` survive the range check"
+            )]
             Value::Int(number) => number as f64,
             Value::Float(number) => number,
             Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => {
@@ -132,7 +161,11 @@ impl Report<'_> {
         if (least..=most).contains(&number) {
             return Some(number);
         }
-        self.error("PZ105", node.place, format!("`{key}` is {}, outside of {least} to {most}", node.written));
+        self.error(
+            "PZ105",
+            node.place,
+            format!("`{key}` is {}, outside of {least} to {most}", node.written),
+        );
         None
     }
 
@@ -167,11 +200,20 @@ impl Report<'_> {
         match &node.value {
             Value::List(items) => {
                 if let Some(item) = items.get(most) {
-                    self.error("PZ105", item.place, format!("`{key}` holds more than {most} items"));
+                    self.error(
+                        "PZ105",
+                        item.place,
+                        format!("`{key}` holds more than {most} items"),
+                    );
                 }
                 items
             }
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Map(_) => {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Map(_) => {
                 self.wrong_type(key, "a list", node);
                 &[]
             }
@@ -180,7 +222,10 @@ impl Report<'_> {
 
     pub(super) fn texts(&mut self, key: &str, node: &Node, most: usize) -> Vec<String> {
         let items = self.list(key, node, most);
-        items.iter().filter_map(|item| self.text(key, item).map(str::to_owned)).collect()
+        items
+            .iter()
+            .filter_map(|item| self.text(key, item).map(str::to_owned))
+            .collect()
     }
 
     /// One of a few words.
@@ -212,7 +257,9 @@ impl Report<'_> {
         };
         let mut found = BTreeMap::new();
         for (key, value) in entries {
-            let Some(written) = self.key(what, key) else { continue };
+            let Some(written) = self.key(what, key) else {
+                continue;
+            };
             let name = match known.iter().find(|name| **name == written) {
                 Some(name) => *name,
                 None => match aliases.iter().find(|(old, _)| *old == written) {
@@ -233,7 +280,10 @@ impl Report<'_> {
                 found.insert(name, value);
             }
         }
-        Some(Fields { place: node.place, found })
+        Some(Fields {
+            place: node.place,
+            found,
+        })
     }
 
     /// The entries of a mapping with free keys.
@@ -258,8 +308,17 @@ impl Report<'_> {
     fn key<'n>(&mut self, what: &str, key: &'n Node) -> Option<&'n str> {
         match &key.value {
             Value::Text(text) => Some(text),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
-                self.error("PZ103", key.place, format!("a key of `{what}` is {}, not text", key.value.kind()));
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::List(_)
+            | Value::Map(_) => {
+                self.error(
+                    "PZ103",
+                    key.place,
+                    format!("a key of `{what}` is {}, not text", key.value.kind()),
+                );
                 None
             }
         }

@@ -66,12 +66,22 @@ pub fn load(files: &[(String, Vec<u8>)], probe: &dyn EntrypointProbe) -> Loaded 
     for (file, bytes) in order {
         let decoded = decode_bytes(file, bytes);
         diagnostics.extend(decoded.problems);
-        named.extend(decoded.named.into_iter().map(|(id, place)| (file.clone(), id, place)));
-        let Some(mut module) = decoded.module else { continue };
+        named.extend(
+            decoded
+                .named
+                .into_iter()
+                .map(|(id, place)| (file.clone(), id, place)),
+        );
+        let Some(mut module) = decoded.module else {
+            continue;
+        };
         module.digest = digest(bytes);
         if let Some((other, place)) = first.get(&module.id) {
             let message = format!("the module `{}` is declared twice", module.id);
-            let help = format!("the other declaration is at {other}:{}:{}", place.line, place.column);
+            let help = format!(
+                "the other declaration is at {other}:{}:{}",
+                place.line, place.column
+            );
             diagnostics.push(Diagnostic::error("PZ107", file, decoded.id_place, message).help(help));
             continue;
         }
@@ -93,7 +103,11 @@ pub fn load(files: &[(String, Vec<u8>)], probe: &dyn EntrypointProbe) -> Loaded 
     }
     add_snippets(&mut diagnostics, files);
     diagnostics.sort_by(|a, b| (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code)));
-    Loaded { modules, edges, diagnostics }
+    Loaded {
+        modules,
+        edges,
+        diagnostics,
+    }
 }
 
 /// The diagnostic for a file or directory that the shell could not read: PZ100 at 1:1.
@@ -103,7 +117,13 @@ pub fn unreadable(file: &str, error: &str) -> Diagnostic {
 
 /// The warning for a module directory without module files: PZ119 at 1:1.
 pub fn empty_directory(directory: &str) -> Diagnostic {
-    Diagnostic::error("PZ119", directory, START, "the directory holds no module file (`*.yaml`)").warning()
+    Diagnostic::error(
+        "PZ119",
+        directory,
+        START,
+        "the directory holds no module file (`*.yaml`)",
+    )
+    .warning()
 }
 
 fn decode_bytes(file: &str, bytes: &[u8]) -> Decoded {
@@ -115,15 +135,26 @@ fn decode_bytes(file: &str, bytes: &[u8]) -> Decoded {
         problems: vec![Diagnostic::error(code, file, place, message)],
     };
     if bytes.len() > MAX_FILE_BYTES {
-        return refused("PZ113", START, format!("the file is larger than {MAX_FILE_BYTES} bytes"));
+        return refused(
+            "PZ113",
+            START,
+            format!("the file is larger than {MAX_FILE_BYTES} bytes"),
+        );
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => decode(file, text),
         Err(error) => {
             let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
             let line = valid.matches('\n').count() + 1;
-            let column = valid.rsplit('\n').next().map_or(1, |last| last.chars().count() + 1);
-            refused("PZ102", Place { line, column }, "the file is not UTF-8".to_owned())
+            let column = valid
+                .rsplit('\n')
+                .next()
+                .map_or(1, |last| last.chars().count() + 1);
+            refused(
+                "PZ102",
+                Place { line, column },
+                "the file is not UTF-8".to_owned(),
+            )
         }
     }
 }
@@ -132,10 +163,14 @@ fn entrypoint_problem(module: &Module, place: Place) -> Option<Diagnostic> {
     let path = &module.entrypoint;
     let (code, message) = match module.entrypoint_state {
         Entrypoint::Executable => return None,
-        Entrypoint::Missing => ("PZ115", format!("the entrypoint `{path}` does not exist; the module is a ghost")),
-        Entrypoint::NotExecutable => {
-            ("PZ116", format!("the entrypoint `{path}` is not an executable file; the module is invalid"))
-        }
+        Entrypoint::Missing => (
+            "PZ115",
+            format!("the entrypoint `{path}` does not exist; the module is a ghost"),
+        ),
+        Entrypoint::NotExecutable => (
+            "PZ116",
+            format!("the entrypoint `{path}` is not an executable file; the module is invalid"),
+        ),
     };
     Some(Diagnostic::error(code, &module.file, place, message).warning())
 }
@@ -146,14 +181,19 @@ fn digest(bytes: &[u8]) -> String {
 
 fn add_snippets(diagnostics: &mut [Diagnostic], files: &[(String, Vec<u8>)]) {
     let mut wanted: BTreeMap<&str, Vec<&mut Diagnostic>> = BTreeMap::new();
-    let bytes: BTreeMap<&str, &[u8]> = files.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
+    let bytes: BTreeMap<&str, &[u8]> = files
+        .iter()
+        .map(|(file, bytes)| (file.as_str(), bytes.as_slice()))
+        .collect();
     for diagnostic in diagnostics {
         if let Some((file, _)) = bytes.get_key_value(diagnostic.file.as_str()) {
             wanted.entry(file).or_default().push(diagnostic);
         }
     }
     for (file, diagnostics) in wanted {
-        let Some(text) = bytes.get(file).and_then(|bytes| std::str::from_utf8(bytes).ok()) else { continue };
+        let Some(text) = bytes.get(file).and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
+            continue;
+        };
         if text.len() > MAX_FILE_BYTES {
             continue;
         }

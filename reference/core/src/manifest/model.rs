@@ -236,10 +236,17 @@ impl Restart {
     /// The delay before the restart with this number (from 0) since the counters were reset, without jitter
     /// (`restart.delay-grows`, `restart.delay-capped`).
     pub fn nominal_delay(&self, nth: u32) -> u64 {
-        #[expect(clippy::cast_precision_loss, reason = "durations are at most 366 days, far below 2^53 microseconds")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "durations are at most 366 days, far below 2^53 microseconds"
+        )]
         let (delay, cap) = (self.delay as f64, self.max_delay as f64);
         let grown = delay * self.factor.powi(i32::try_from(nth).unwrap_or(i32::MAX));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and `max_delay`")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and `max_delay`"
+        )]
         let capped = grown.min(cap) as u64;
         capped
     }

@@ -33,7 +33,10 @@ pub fn resolve(modules: &[Module]) -> (Vec<Vec<Edge>>, Vec<Diagnostic>) {
     let mut providers: BTreeMap<&str, Vec<(usize, &Provided)>> = BTreeMap::new();
     for (index, module) in modules.iter().enumerate().filter(|(_, module)| module.enabled) {
         for provided in &module.provides {
-            providers.entry(&provided.interface).or_default().push((index, provided));
+            providers
+                .entry(&provided.interface)
+                .or_default()
+                .push((index, provided));
         }
     }
     let mut problems = Vec::new();
@@ -43,7 +46,7 @@ pub fn resolve(modules: &[Module]) -> (Vec<Vec<Edge>>, Vec<Diagnostic>) {
         for requirement in &module.requires {
             match resolve_one(modules, &providers, index, requirement) {
                 Ok(found) => own.extend(found),
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         }
         edges.push(own);
@@ -57,25 +60,37 @@ fn resolve_one(
     providers: &BTreeMap<&str, Vec<(usize, &Provided)>>,
     index: usize,
     requirement: &Requirement,
-) -> Result<Option<Edge>, Diagnostic> {
+) -> Result<Option<Edge>, Box<Diagnostic>> {
     let file = &modules[index].file;
     let (on, interface) = match &requirement.target {
         Target::Module(id) => {
             let found = modules.binary_search_by(|module| module.id.cmp(id)).ok();
             if found == Some(index) {
-                return Err(Diagnostic::error("PZ117", file, requirement.place, format!("`{id}` requires itself")));
+                let message = format!("`{id}` requires itself");
+                return Err(Box::new(Diagnostic::error(
+                    "PZ117",
+                    file,
+                    requirement.place,
+                    message,
+                )));
             }
             if found.is_none() && !requirement.optional {
-                return Err(unknown_module(file, requirement.place, id, modules));
+                return Err(Box::new(unknown_module(file, requirement.place, id, modules)));
             }
             (found, None)
         }
         Target::Interface { name, range, written } => {
-            let all = providers.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let all = providers
+                .get(name.as_str())
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             // Providers are listed in the order of their ids, so that the first match is the smallest.
-            let found = all.iter().find(|(i, provided)| *i != index && range.matches(&provided.version));
+            let found = all
+                .iter()
+                .find(|(i, provided)| *i != index && range.matches(&provided.version));
             if found.is_none() && !requirement.optional {
-                return Err(unsatisfied(modules, file, requirement.place, name, written, all, providers));
+                let problem = unsatisfied(modules, file, requirement.place, name, written, all, providers);
+                return Err(Box::new(problem));
             }
             (found.map(|(i, _)| *i), Some(format!("{name}@{written}")))
         }
@@ -111,8 +126,11 @@ fn unsatisfied(
 ) -> Diagnostic {
     let message = format!("no enabled module provides `{name}` in a version that matches `{written}`");
     let problem = Diagnostic::error("PZ110", file, place, message);
-    let offers: Vec<_> =
-        all.iter().take(5).map(|(i, p)| format!("`{}` provides {}", modules[*i].id, p.written_version)).collect();
+    let offers: Vec<_> = all
+        .iter()
+        .take(5)
+        .map(|(i, p)| format!("`{}` provides {}", modules[*i].id, p.written_version))
+        .collect();
     match nearest(name, providers.keys().copied()) {
         _ if !offers.is_empty() => problem.help(offers.join(", ")),
         Some(near) => problem.help(format!("did you mean `{near}`?")),
@@ -133,7 +151,9 @@ fn cycles(modules: &[Module], edges: &[Vec<Edge>]) -> Vec<Diagnostic> {
             walk_of[at] = start;
             path.push(at);
             // A module that remains depends on at least one that remains: otherwise it would have been ordered.
-            let Some(next) = edges[at].iter().map(|edge| edge.on).find(|on| remaining[*on]) else { break };
+            let Some(next) = edges[at].iter().map(|edge| edge.on).find(|on| remaining[*on]) else {
+                break;
+            };
             at = next;
         }
         if walk_of[at] != start {
@@ -142,7 +162,11 @@ fn cycles(modules: &[Module], edges: &[Vec<Edge>]) -> Vec<Diagnostic> {
         let begin = path.iter().position(|index| *index == at).unwrap_or(0);
         let cycle = &mut path[begin..];
         // The smallest id comes first, wherever the walk entered.
-        let smallest = cycle.iter().enumerate().min_by_key(|(_, index)| **index).map_or(0, |(position, _)| position);
+        let smallest = cycle
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, index)| **index)
+            .map_or(0, |(position, _)| position);
         cycle.rotate_left(smallest);
         problems.push(cycle_problem(modules, edges, cycle));
     }
@@ -153,7 +177,10 @@ fn cycle_problem(modules: &[Module], edges: &[Vec<Edge>], cycle: &[usize]) -> Di
     let mut names: Vec<&str> = cycle.iter().map(|index| modules[*index].id.as_str()).collect();
     names.push(names[0]);
     let next = cycle.get(1).copied().unwrap_or(cycle[0]);
-    let place = edges[cycle[0]].iter().find(|edge| edge.on == next).map_or(super::yaml::START, |edge| edge.place);
+    let place = edges[cycle[0]]
+        .iter()
+        .find(|edge| edge.on == next)
+        .map_or(super::yaml::START, |edge| edge.place);
     let message = format!("modules require each other in a circle: {}", names.join(" -> "));
     Diagnostic::error("PZ109", &modules[cycle[0]].file, place, message)
 }

@@ -89,7 +89,10 @@ pub(crate) fn parse(text: &str) -> Result<Node, NotYaml> {
 
 fn place_of(location: serde_saphyr::Location) -> Place {
     let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).max(1);
-    Place { line: index(location.line()), column: index(location.column()) }
+    Place {
+        line: index(location.line()),
+        column: index(location.column()),
+    }
 }
 
 /// The depth of this recursion is bounded by `max_depth` above.
@@ -97,11 +100,17 @@ fn node(raw: Spanned<Raw>, text: &str) -> Node {
     let place = place_of(raw.referenced);
     let written = || {
         let span = raw.defined.span();
-        let range = span.byte_offset().zip(span.byte_len()).and_then(|(offset, length)| {
-            let start = usize::try_from(offset).ok()?;
-            Some(start..start.checked_add(usize::try_from(length).ok()?)?)
-        });
-        range.and_then(|range| text.get(range)).unwrap_or_default().to_owned()
+        let range = span
+            .byte_offset()
+            .zip(span.byte_len())
+            .and_then(|(offset, length)| {
+                let start = usize::try_from(offset).ok()?;
+                Some(start..start.checked_add(usize::try_from(length).ok()?)?)
+            });
+        range
+            .and_then(|range| text.get(range))
+            .unwrap_or_default()
+            .to_owned()
     };
     let (value, written) = match raw.value {
         Raw::Null => (Value::Null, String::new()),
@@ -109,13 +118,20 @@ fn node(raw: Spanned<Raw>, text: &str) -> Node {
         Raw::Int(n) => (Value::Int(n), written()),
         Raw::Float(x) => (Value::Float(x), written()),
         Raw::Text(t) => (Value::Text(t), written()),
-        Raw::List(items) => (Value::List(items.into_iter().map(|i| node(i, text)).collect()), String::new()),
+        Raw::List(items) => (
+            Value::List(items.into_iter().map(|i| node(i, text)).collect()),
+            String::new(),
+        ),
         Raw::Map(entries) => {
             let entries = entries.into_iter().map(|(k, v)| (node(k, text), node(v, text)));
             (Value::Map(entries.collect()), String::new())
         }
     };
-    Node { place, value, written }
+    Node {
+        place,
+        value,
+        written,
+    }
 }
 
 /// The tree as the library delivers it.
@@ -218,7 +234,11 @@ mod tests {
         let entries = pairs(&tree);
         assert_eq!(entries.len(), 3, "repeated keys are kept");
         assert_eq!(entries[2].0.place, Place { line: 4, column: 1 });
-        assert!(matches!(&entries[2].1.value, Value::Text(t) if t == "yes"), "{:?}", entries[2].1);
+        assert!(
+            matches!(&entries[2].1.value, Value::Text(t) if t == "yes"),
+            "{:?}",
+            entries[2].1
+        );
         let inner = pairs(&entries[1].1);
         assert_eq!(inner[0].1.place, Place { line: 3, column: 6 });
         assert!(matches!(&inner[0].1.value, Value::Text(t) if t == "1.0"));
@@ -238,7 +258,13 @@ mod tests {
 
     #[test]
     fn what_the_profile_refuses() {
-        for bad in ["a: 1\n---\nb: 2\n", "<<: {a: 1}\n", "a: !foo b\n", "a: [", "a: &x [*x]\n"] {
+        for bad in [
+            "a: 1\n---\nb: 2\n",
+            "<<: {a: 1}\n",
+            "a: !foo b\n",
+            "a: [",
+            "a: &x [*x]\n",
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
         assert!(parse(&"[".repeat(1000)).is_err());

@@ -43,22 +43,29 @@ impl Plan {
                 by_layer[*layer].push(index);
             }
         }
-        let planned = modules.iter().zip(&loaded.edges).zip(&layer_of).map(|((module, edges), layer)| Planned {
-            id: module.id.to_string(),
-            version: module.version.to_string(),
-            layer: layer.unwrap_or(0),
-            startup: module.startup,
-            enabled: module.enabled,
-            requires: edges
-                .iter()
-                .map(|edge| loaded.modules[edge.on].id.to_string())
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect(),
-            edges: edges.iter().map(|edge| edge_json(loaded, edge)).collect(),
-            needs: edges.iter().map(|edge| edge_text(loaded, edge)).collect(),
-        });
-        Self { modules: planned.collect(), layers: by_layer }
+        let planned = modules
+            .iter()
+            .zip(&loaded.edges)
+            .zip(&layer_of)
+            .map(|((module, edges), layer)| Planned {
+                id: module.id.to_string(),
+                version: module.version.to_string(),
+                layer: layer.unwrap_or(0),
+                startup: module.startup,
+                enabled: module.enabled,
+                requires: edges
+                    .iter()
+                    .map(|edge| loaded.modules[edge.on].id.to_string())
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect(),
+                edges: edges.iter().map(|edge| edge_json(loaded, edge)).collect(),
+                needs: edges.iter().map(|edge| edge_text(loaded, edge)).collect(),
+            });
+        Self {
+            modules: planned.collect(),
+            layers: by_layer,
+        }
     }
 
     /// The plan as JSON, as `plan --json` and the control method print it (`boot-plan.printed-without-launch`).
@@ -81,7 +88,11 @@ impl Plan {
         for (number, layer) in self.layers.iter().enumerate() {
             lines.push(format!("layer {number}"));
             for planned in layer.iter().map(|index| &self.modules[*index]) {
-                let after = if planned.needs.is_empty() { String::new() } else { format!(" after {}", planned.needs.join(", ")) };
+                let after = if planned.needs.is_empty() {
+                    String::new()
+                } else {
+                    format!(" after {}", planned.needs.join(", "))
+                };
                 let startup = match (planned.enabled, planned.startup) {
                     (false, _) => " (disabled)",
                     (true, Startup::Eager) => "",

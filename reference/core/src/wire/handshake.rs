@@ -26,7 +26,7 @@ pub const VERSION: &str = "1.0";
 #[derive(Debug, Clone, Serialize)]
 pub struct Hello<'a> {
     /// The offered versions (`handshake.hello-versions`).
-    pub versions: [&'a str; 1],
+    pub versions: &'a [&'a str],
     /// Name and version of the program.
     pub orchestrator: &'a str,
     /// The id of this boot (`handshake.hello-boot-constant`).
@@ -102,8 +102,17 @@ pub struct Established {
 /// Begins a handshake: L1 as bytes, and what waits for its answer (`handshake.hello-first`).
 pub fn begin(key: Key, nonce: [u8; 32], hello: &Hello<'_>) -> (Vec<u8>, ExpectHello) {
     let l1 = message::request(1, "hello", hello);
-    let transcript = l1.clone();
-    (l1, ExpectHello { key, nonce, transcript })
+    let expect = begun(key, nonce, l1.clone());
+    (l1, expect)
+}
+
+/// What waits for the answer to this L1, whoever wrote it.
+pub fn begun(key: Key, nonce: [u8; 32], l1: Vec<u8>) -> ExpectHello {
+    ExpectHello {
+        key,
+        nonce,
+        transcript: l1,
+    }
 }
 
 /// The nonce as L1 carries it.
@@ -116,8 +125,15 @@ impl ExpectHello {
     pub fn reply(mut self, line: &[u8]) -> Result<(Vec<u8>, ExpectProof), Refusal> {
         let result = match message::read(line) {
             Ok(Message::Result { id: 1, result }) => result,
-            Ok(Message::Error { id: Some(1), code: VERSION_ERROR, message }) => {
-                return Err(Refusal { kind: RefusalKind::Version, detail: format!("the module refused: {message}") });
+            Ok(Message::Error {
+                id: Some(1),
+                code: VERSION_ERROR,
+                message,
+            }) => {
+                return Err(Refusal {
+                    kind: RefusalKind::Version,
+                    detail: format!("the module refused: {message}"),
+                });
             }
             other => return Err(unexpected("hello", other)),
         };
@@ -125,24 +141,44 @@ impl ExpectHello {
             Some(VERSION) => {}
             Some(other) => {
                 let detail = format!("the module chose version `{other}`, which was not offered");
-                return Err(Refusal { kind: RefusalKind::Version, detail });
+                return Err(Refusal {
+                    kind: RefusalKind::Version,
+                    detail,
+                });
             }
             None => return Err(protocol("the reply to hello names no version")),
         }
-        let nonce = result.get("nonce").and_then(Value::as_str).and_then(hex::decode_32);
+        let nonce = result
+            .get("nonce")
+            .and_then(Value::as_str)
+            .and_then(hex::decode_32);
         match nonce {
-            None => return Err(protocol("the nonce of the module is not 64 lower-case hex digits")),
+            None => {
+                return Err(protocol(
+                    "the nonce of the module is not 64 lower-case hex digits",
+                ));
+            }
             // `handshake.replayed-nonce`
             Some(nonce) if nonce == self.nonce => return Err(protocol("the module sent our own nonce back")),
             Some(_) => {}
         }
-        let offer = Offer { provides: texts(&result, "provides")?, features: texts(&result, "features")? };
+        let offer = Offer {
+            provides: texts(&result, "provides")?,
+            features: texts(&result, "features")?,
+        };
         texts(&result, "extensions")?;
         self.transcript.extend_from_slice(line);
         let proof = hex::encode(&mac::mac(&self.key, mac::ORCHESTRATOR, &self.transcript));
         let l3 = message::request(2, "prove", json!({"mac": proof}));
         self.transcript.extend_from_slice(&l3);
-        Ok((l3, ExpectProof { key: self.key, transcript: self.transcript, offer }))
+        Ok((
+            l3,
+            ExpectProof {
+                key: self.key,
+                transcript: self.transcript,
+                offer,
+            },
+        ))
     }
 }
 
@@ -153,7 +189,10 @@ impl ExpectProof {
             Ok(Message::Result { id: 2, result }) => result,
             other => return Err(unexpected("prove", other)),
         };
-        let auth = |detail: &str| Refusal { kind: RefusalKind::Auth, detail: detail.to_owned() };
+        let auth = |detail: &str| Refusal {
+            kind: RefusalKind::Auth,
+            detail: detail.to_owned(),
+        };
         let Some(proof) = result.get("mac") else {
             return Err(auth("the module sent no proof"));
         };
@@ -165,7 +204,10 @@ impl ExpectProof {
         }
         self.transcript.extend_from_slice(line);
         let session = Key::new(mac::mac(&self.key, mac::SESSION, &self.transcript));
-        Ok(Established { session, offer: self.offer })
+        Ok(Established {
+            session,
+            offer: self.offer,
+        })
     }
 }
 
@@ -173,15 +215,19 @@ fn texts(result: &Map<String, Value>, name: &str) -> Result<Vec<String>, Refusal
     let wrong = || protocol(&format!("`{name}` in the reply to hello is no list of texts"));
     match result.get(name) {
         None => Ok(Vec::new()),
-        Some(Value::Array(items)) => {
-            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
-        }
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong))
+            .collect(),
         Some(_) => Err(wrong()),
     }
 }
 
 fn protocol(detail: &str) -> Refusal {
-    Refusal { kind: RefusalKind::Protocol, detail: detail.to_owned() }
+    Refusal {
+        kind: RefusalKind::Protocol,
+        detail: detail.to_owned(),
+    }
 }
 
 fn unexpected(awaited: &str, got: Result<Message, message::BadMessage>) -> Refusal {

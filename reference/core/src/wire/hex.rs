@@ -42,7 +42,13 @@ mod tests {
     fn digits_there_and_back() {
         let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from(i * 8).unwrap());
         assert_eq!(decode_32(&encode(&bytes)), Some(bytes));
-        for bad in ["", &"A".repeat(64), &"g".repeat(64), &"a".repeat(63), &"a".repeat(65)] {
+        for bad in [
+            "",
+            &"A".repeat(64),
+            &"g".repeat(64),
+            &"a".repeat(63),
+            &"a".repeat(65),
+        ] {
             assert_eq!(decode_32(bad), None, "{bad}");
         }
     }

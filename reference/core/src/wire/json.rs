@@ -153,7 +153,10 @@ mod tests {
     #[test]
     fn spacing_and_order_do_not_matter() {
         let spaced = read(b" {\t\"b\" : [ 1 , {} ] ,\"a\":null}\r\n").unwrap();
-        assert_eq!(Value::Object(spaced), serde_json::json!({"a": null, "b": [1, {}]}));
+        assert_eq!(
+            Value::Object(spaced),
+            serde_json::json!({"a": null, "b": [1, {}]})
+        );
     }
 
     #[test]
@@ -180,8 +183,15 @@ mod tests {
             b"\xef\xbb\xbf{}",
             b"{\"a\":1,}",
         ] {
-            assert!(matches!(read(bad), Err(BadJson::NotJson(_))), "{}", String::from_utf8_lossy(bad));
+            assert!(
+                matches!(read(bad), Err(BadJson::NotJson(_))),
+                "{}",
+                String::from_utf8_lossy(bad)
+            );
         }
-        assert!(read(b"{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[\\\"[[[\"}").is_ok(), "brackets in a string do not nest");
+        assert!(
+            read(b"{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[\\\"[[[\"}").is_ok(),
+            "brackets in a string do not nest"
+        );
     }
 }

@@ -26,7 +26,12 @@ pub struct Splitter {
 impl Splitter {
     /// A splitter for lines of at most `limit` bytes with their LF.
     pub fn new(limit: usize) -> Self {
-        Self { buffer: Vec::new(), start: 0, scanned: 0, limit }
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            scanned: 0,
+            limit,
+        }
     }
 
     /// From now on lines may have this length.
@@ -79,7 +84,9 @@ mod tests {
     use super::*;
 
     fn lines(splitter: &mut Splitter) -> Vec<String> {
-        std::iter::from_fn(|| splitter.next_line()).map(|line| String::from_utf8(line.unwrap()).unwrap()).collect()
+        std::iter::from_fn(|| splitter.next_line())
+            .map(|line| String::from_utf8(line.unwrap()).unwrap())
+            .collect()
     }
 
     #[test]
@@ -103,7 +110,11 @@ mod tests {
         splitter.push(b"abc\n");
         assert_eq!(lines(&mut splitter), ["abc\n"]);
         splitter.push(b"abcd");
-        assert_eq!(splitter.next_line(), Some(Err(TooLong)), "the LF would be the fifth byte");
+        assert_eq!(
+            splitter.next_line(),
+            Some(Err(TooLong)),
+            "the LF would be the fifth byte"
+        );
         let mut splitter = Splitter::new(4);
         splitter.push(b"abcd\n");
         assert_eq!(splitter.next_line(), Some(Err(TooLong)));

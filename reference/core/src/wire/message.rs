@@ -67,14 +67,23 @@ pub fn read(line: &[u8]) -> Result<Message, BadMessage> {
         Some(Value::Null) => Some(None),
         Some(value) => match value.as_i64().filter(|id| (0..=MAX_ID).contains(id)) {
             Some(id) => Some(Some(id)),
-            None => return Err(BadMessage::Shape("the id is no integer from 0 to 2147483647", None)),
+            None => {
+                return Err(BadMessage::Shape(
+                    "the id is no integer from 0 to 2147483647",
+                    None,
+                ));
+            }
         },
     };
     let shape = |text| BadMessage::Shape(text, id.flatten());
     if members.remove("jsonrpc") != Some(Value::from("2.0")) {
         return Err(shape("`jsonrpc` is not \"2.0\""));
     }
-    match (members.remove("method"), members.remove("result"), members.remove("error")) {
+    match (
+        members.remove("method"),
+        members.remove("result"),
+        members.remove("error"),
+    ) {
         (Some(Value::String(method)), None, None) => {
             let params = match members.remove("params") {
                 None => Map::new(),
@@ -95,7 +104,11 @@ pub fn read(line: &[u8]) -> Result<Message, BadMessage> {
             let code = error.get("code").and_then(Value::as_i64);
             let text = error.get("message").and_then(Value::as_str);
             match (id, code, text) {
-                (Some(id), Some(code), Some(message)) => Ok(Message::Error { id, code, message: message.to_owned() }),
+                (Some(id), Some(code), Some(message)) => Ok(Message::Error {
+                    id,
+                    code,
+                    message: message.to_owned(),
+                }),
                 _ => Err(shape("an error reply without id, code or message")),
             }
         }
@@ -128,17 +141,31 @@ struct ErrorReply {
 
 /// A request as a line with its LF.
 pub fn request(id: i64, method: &str, params: impl Serialize) -> Vec<u8> {
-    line(&Request { jsonrpc: "2.0", id: Some(id), method, params })
+    line(&Request {
+        jsonrpc: "2.0",
+        id: Some(id),
+        method,
+        params,
+    })
 }
 
 /// A notification as a line with its LF.
 pub fn notification(method: &str, params: impl Serialize) -> Vec<u8> {
-    line(&Request { jsonrpc: "2.0", id: None, method, params })
+    line(&Request {
+        jsonrpc: "2.0",
+        id: None,
+        method,
+        params,
+    })
 }
 
 /// A reply as a line with its LF.
 pub fn result(id: i64, result: impl Serialize) -> Vec<u8> {
-    line(&Reply { jsonrpc: "2.0", id, result })
+    line(&Reply {
+        jsonrpc: "2.0",
+        id,
+        result,
+    })
 }
 
 /// An error reply as a line with its LF. `None` stands for an id that could not be read.
@@ -147,7 +174,11 @@ pub fn error(id: Option<i64>, code: i64, message: &str, data: Option<Value>) -> 
     if let Some(data) = data {
         error["data"] = data;
     }
-    line(&ErrorReply { jsonrpc: "2.0", id, error })
+    line(&ErrorReply {
+        jsonrpc: "2.0",
+        id,
+        error,
+    })
 }
 
 fn line(message: &impl Serialize) -> Vec<u8> {
@@ -178,12 +209,25 @@ mod tests {
 
     #[test]
     fn messages_are_told_apart() {
-        assert!(matches!(read(br#"{"jsonrpc":"2.0","method":"ready"}"#), Ok(Message::Notification { .. })));
-        assert!(matches!(read(br#"{"jsonrpc":"2.0","id":0,"method":"x","params":{}}"#), Ok(Message::Request { id: 0, .. })));
-        assert!(matches!(read(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#), Ok(Message::Result { id: 7, .. })));
+        assert!(matches!(
+            read(br#"{"jsonrpc":"2.0","method":"ready"}"#),
+            Ok(Message::Notification { .. })
+        ));
+        assert!(matches!(
+            read(br#"{"jsonrpc":"2.0","id":0,"method":"x","params":{}}"#),
+            Ok(Message::Request { id: 0, .. })
+        ));
+        assert!(matches!(
+            read(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#),
+            Ok(Message::Result { id: 7, .. })
+        ));
         assert!(matches!(
             read(br#"{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"x"}}"#),
-            Ok(Message::Error { id: None, code: -1, .. })
+            Ok(Message::Error {
+                id: None,
+                code: -1,
+                ..
+            })
         ));
         for bad in [
             &br#"{"method":"ready"}"#[..],

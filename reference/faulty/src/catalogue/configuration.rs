@@ -14,9 +14,7 @@ use crate::toolkit::{Fault, remove_module};
 
 pub(super) const FAULTS: &[Entry] = &[
     ("skips-a-module-file", || {
-        Fault::new()
-            .only(&["honest", "second"])
-            .loaded(|loaded| remove_module(loaded, "second"))
+        Fault::new().loaded(|loaded| remove_module(loaded, "sibling"))
     }),
     ("reads-yml-files", || {
         Fault::new().loaded(|loaded| {
@@ -202,7 +200,7 @@ fn launches_what_is_good_first() -> Fault {
             *kept.borrow_mut() = bad;
             remove_module(loaded, "late");
         })
-        .from_module("bystander", move |desk, at, line| {
+        .incoming("bystander", move |desk, at, line| {
             heard.set(true);
             desk.kernel.signal_group(&at.module, at.generation, 9);
             vec![line]

@@ -16,24 +16,29 @@ use crate::toolkit::{ANY, Desk, Fault, Line};
 
 pub(super) const FAULTS: &[Entry] = &[
     ("socket-for-everybody", || {
-        Fault::new().only(DB_WEB).control_mode(0o666)
+        Fault::new().beside("portal").control_mode(0o666)
     }),
     ("status-without-orchestrator", || {
-        Fault::new().only(DB_WEB).reply("status", |_, _, _, mut reply| {
-            if let Some(orchestrator) = reply
-                .pointer_mut("/result/orchestrator")
-                .and_then(Value::as_object_mut)
-            {
-                orchestrator.remove("pid");
-            }
-            Some(reply)
-        })
+        Fault::new()
+            .beside("portal")
+            .reply("status", |_, _, request, mut reply| {
+                if request["params"]["module"].is_string() {
+                    return Some(reply);
+                }
+                if let Some(orchestrator) = reply
+                    .pointer_mut("/result/orchestrator")
+                    .and_then(Value::as_object_mut)
+                {
+                    orchestrator.remove("pid");
+                }
+                Some(reply)
+            })
     }),
     ("status-forgets-a-member", || {
-        Fault::new().only(DB_WEB).reply("status", |_, _, _, mut reply| {
+        Fault::new().reply("status", |_, _, _, mut reply| {
             let modules = reply.pointer_mut("/result/modules").and_then(Value::as_array_mut);
             for module in modules.into_iter().flatten().filter_map(Value::as_object_mut) {
-                if module["id"] == "web" {
+                if module["id"] == "portal" {
                     module.remove("restarts");
                 }
             }
@@ -41,8 +46,8 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("status-of-one-shows-all", || {
-        Fault::new().only(DB_WEB).request(|_, _, line| {
-            let of_web = line.method() == "status" && line.params()["module"] == "web";
+        Fault::new().request(|_, _, line| {
+            let of_web = line.method() == "status" && line.params()["module"] == "portal";
             vec![if of_web {
                 line.edited(|json| json["params"] = json!({}))
             } else {
@@ -51,25 +56,24 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("start-twice-is-an-error", || {
-        Fault::new()
-            .only(DB_WEB)
-            .refuses("start", -32007, |request, _| request["params"]["module"] == "db")
+        Fault::new().refuses("start", -32007, |request, _| {
+            request["params"]["module"] == "vault"
+        })
     }),
     ("start-twice-launches-twice", || {
-        Fault::new().only(DB_WEB).request(|desk, _, line| {
-            if line.method() == "start" && line.params()["module"] == "db" {
-                desk.command("restart", "db");
+        Fault::new().request(|desk, _, line| {
+            if line.method() == "start" && line.params()["module"] == "vault" {
+                desk.command("restart", "vault");
             }
             vec![line]
         })
     }),
     ("status-file-one-behind", || {
         let mut last: Option<Map<String, Value>> = None;
-        Fault::new().only(DB_WEB).file("web", move |status| {
+        Fault::new().file("portal", move |status| {
             let now = status.clone();
-            match last.replace(now) {
-                Some(before) => *status = before,
-                None => {}
+            if let Some(before) = last.replace(now) {
+                *status = before;
             }
             true
         })
@@ -110,27 +114,16 @@ pub(super) const FAULTS: &[Entry] = &[
             Some(if asked.take() { json!([reply]) } else { reply })
         })
     }),
-    ("sequence-from-zero", || {
-        Fault::new().only(JOB_WEB).numbered(|event| {
-            let number = number(event);
-            event.insert("seq".to_owned(), json!(number - 1));
-            number != 2
-        })
+    ("sequence-from-two", || {
+        Fault::new().beside("ticker").numbered(|event| event["seq"] != 1)
     }),
     ("sequence-with-a-gap", || {
-        Fault::new().only(JOB_WEB).numbered(|event| {
-            let number = number(event);
-            event.insert(
-                "seq".to_owned(),
-                json!(if number < 2 { number } else { number + 1 }),
-            );
-            true
-        })
+        Fault::new().beside("ticker").numbered(|event| event["seq"] != 2)
     }),
     ("events-only-retained", || {
         let mut over = false;
-        Fault::new().only(JOB_WEB).numbered(move |event| {
-            over |= event["type"] == "state" && event["module"] == "web" && event["to"] == "stopping";
+        Fault::new().beside("ticker").numbered(move |event| {
+            over |= event["type"] == "state" && event["module"] == "ticker" && event["to"] == "stopping";
             !over
         })
     }),
@@ -160,25 +153,18 @@ pub(super) const FAULTS: &[Entry] = &[
             None
         })
     }),
-    ("shutdown-forgets-to-exit", || {
+    ("shutdown-without-asking", || {
         at_maintenance(|desk, module, generation| desk.kernel.signal_group(module, generation, 9))
     }),
     ("socket-left-behind", socket_left_behind),
 ];
-
-const DB_WEB: &[&str] = &["db", "web"];
-const JOB_WEB: &[&str] = &["job", "web"];
-
-fn number(event: &Map<String, Value>) -> u64 {
-    event["seq"].as_u64().unwrap_or_default()
-}
 
 /// What happens instead of the request to stop, when the reason of the shutdown is `maintenance`.
 fn at_maintenance(mut act: impl FnMut(&mut Desk<'_>, &ModuleId, u64) + 'static) -> Fault {
     let asked = Rc::new(Cell::new(false));
     let heard = Rc::clone(&asked);
     Fault::new()
-        .only(&["web"])
+        .beside("lamp")
         .request(move |_, _, line| {
             asked.set(asked.get() || line.params()["reason"] == "maintenance");
             vec![line]
@@ -186,7 +172,7 @@ fn at_maintenance(mut act: impl FnMut(&mut Desk<'_>, &ModuleId, u64) + 'static) 
         .effect(move |desk, effect| match &effect {
             Effect::Send {
                 module, generation, ..
-            } if heard.get() && sends(&effect, "web", "shutdown") => {
+            } if heard.get() && sends(&effect, "lamp", "shutdown") => {
                 act(desk, module, *generation);
                 Vec::new()
             }
@@ -227,7 +213,7 @@ fn socket_left_behind() -> Fault {
     let dir = Rc::new(RefCell::new(None::<PathBuf>));
     let known = Rc::clone(&dir);
     Fault::new()
-        .only(&["web"])
+        .beside("lamp")
         .leaves_files()
         .boot(move |desk| *known.borrow_mut() = Some(desk.kernel.runtime_dir().to_owned()))
         .exit(move |code| {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Entry;
 use super::configuration::terse;
 use super::wire::sends;
-use crate::toolkit::{Fault, add_need, names};
+use crate::toolkit::{Fault, add_need, instead_of, names};
 
 pub(super) const FAULTS: &[Entry] = &[
     ("default-condition-started", || {
@@ -130,7 +130,7 @@ pub(super) const FAULTS: &[Entry] = &[
     ("completed-is-not-up", || {
         Fault::new().beside("chore").journal(|event| {
             let up = event["type"] == "system" && event["state"] == "ready";
-            if up { Vec::new() } else { vec![event] }
+            vec![if up { instead_of(&event, "chore") } else { event }]
         })
     }),
 ];

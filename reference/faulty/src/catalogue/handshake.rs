@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use partenza_reference_core::machine::{Effect, Event, Signal};
 use partenza_reference_core::wire::{Key, mac};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Entry;
 use crate::toolkit::{ANY, Fault, Line, Phase, Task, hex};
 
 pub(super) const FAULTS: &[Entry] = &[
     ("live-before-hello", || {
-        Fault::new().to_module("gamma", |_, _, line| match line.method() {
+        Fault::new().outgoing("gamma", |_, _, line| match line.method() {
             "hello" => vec![live(), line],
             _ => vec![line],
         })
@@ -65,7 +65,7 @@ pub(super) const FAULTS: &[Entry] = &[
     }),
     ("forgets-live", || Fault::new().never_says("gamma", "live")),
     ("live-with-prove", || {
-        Fault::new().to_module("silent", |_, _, line| match line.method() {
+        Fault::new().outgoing("silent", |_, _, line| match line.method() {
             "prove" => vec![line, live()],
             _ => vec![line],
         })
@@ -79,6 +79,9 @@ pub(super) const FAULTS: &[Entry] = &[
     ("live-before-the-kill", live_before_the_kill),
     ("verifies-with-a-zero-key", || {
         Fault::new().trusts("stranger", |_, _| true)
+    }),
+    ("proof-without-the-exchange", || {
+        Fault::new().trusts("deja-vu", |_, _| true)
     }),
     ("accepts-its-own-proof-back", || {
         Fault::new().trusts(ANY, |_, proof| proof.given == Some(proof.offered))
@@ -135,7 +138,7 @@ pub(super) const FAULTS: &[Entry] = &[
         Fault::new().deaf_to("refuser", |_, line| line.json.get("error").is_some())
     }),
     ("overlooks-eof-before-proof", || {
-        Fault::new().beside("mirror").event(|_, event| match event {
+        Fault::new().event(|_, event| match event {
             Event::Eof { module, .. } if module.as_str() == "leaver" => Vec::new(),
             other => vec![other],
         })
@@ -161,17 +164,12 @@ pub(super) const FAULTS: &[Entry] = &[
         Fault::new().reason("cheat", "auth", "exit")
     }),
     ("no-security-event", || {
-        Fault::new().numbered(|event| !(event["type"] == "security" && event["module"] == "cheat"))
+        Fault::new().tells_health_instead("cheat", "security")
     }),
     ("ready-before-verification", || {
-        Fault::new().retells("cheat", "state", |event| {
+        Fault::new().tells("cheat", "state", |event| {
             if event["from"] == "initializing" && event["to"] == "stopping" {
-                let mut first = event.clone();
-                first.insert("to".to_owned(), json!("ready"));
-                first.insert("reason".to_owned(), Value::Null);
-                vec![first, came_from(event, "ready")]
-            } else {
-                vec![event]
+                event.insert("to".to_owned(), json!("ready"));
             }
         })
     }),
@@ -217,7 +215,7 @@ pub(super) const FAULTS: &[Entry] = &[
     ("trusts-an-old-proof", || {
         let old = Rc::new(RefCell::new(None::<String>));
         let heard = Rc::clone(&old);
-        let fault = Fault::new().from_module("replayer", move |_, at, line| {
+        let fault = Fault::new().incoming("replayer", move |_, at, line| {
             let proof = line.json.pointer("/result/mac").and_then(Value::as_str);
             if at.generation == 1 && proof.is_some() {
                 *heard.borrow_mut() = proof.map(str::to_owned);
@@ -278,12 +276,7 @@ fn patient(module: &'static str) -> Fault {
     })
 }
 
-pub(super) fn came_from(mut event: Map<String, Value>, state: &str) -> Map<String, Value> {
-    event.insert("from".to_owned(), json!(state));
-    event
-}
-
-pub(super) fn live() -> Line {
+fn live() -> Line {
     let limits = json!({"line_bytes": 65536, "depth": 16, "outstanding": 32});
     let params = json!({"health_interval_ms": 0, "stop_timeout_ms": 2000, "limits": limits});
     Line::of(json!({"jsonrpc": "2.0", "method": "live", "params": params}))

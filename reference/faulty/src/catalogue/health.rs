@@ -19,7 +19,7 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("checks-before-ready", || {
-        Fault::new().to_module("unready", |_, _, line| {
+        Fault::new().outgoing("unready", |_, _, line| {
             if line.method() == "live" {
                 vec![line, check(9001)]
             } else {
@@ -29,7 +29,7 @@ pub(super) const FAULTS: &[Entry] = &[
     }),
     ("checks-pile-up", || {
         let mut asked = 9000;
-        Fault::new().to_module("mum", move |desk, at, line| {
+        Fault::new().outgoing("mum", move |desk, at, line| {
             if line.method() == "health.check" {
                 for nth in 1..=4 {
                     asked += 1;

@@ -47,10 +47,10 @@ pub(super) const FAULTS: &[Entry] = &[
         Fault::new().secret("specimen", |_, line| line.truncate(64))
     }),
     ("channel-number-20", || {
-        Fault::new().variable("specimen", "PARTENZA_FD", Some("20"))
+        Fault::new().variable("specimen", "PARTENZA_FD", "20")
     }),
     ("secret-number-21", || {
-        Fault::new().variable("specimen", "PARTENZA_SECRET_FD", Some("21"))
+        Fault::new().variable("specimen", "PARTENZA_SECRET_FD", "21")
     }),
     ("leaks-a-descriptor", || {
         Fault::new().launch("specimen", |_, launch| {
@@ -85,17 +85,17 @@ pub(super) const FAULTS: &[Entry] = &[
             }
         })
     }),
-    ("no-protocol-variable", || {
-        Fault::new().variable("specimen", "PARTENZA_PROTOCOL", None)
+    ("file-overrides-the-protocol", || {
+        Fault::new().variable("specimen", "PARTENZA_PROTOCOL", "7")
     }),
     ("wrong-module-variable", || {
-        Fault::new().variable("specimen", "PARTENZA_MODULE", Some("module"))
+        Fault::new().variable("specimen", "PARTENZA_MODULE", "module")
     }),
     ("generation-variable-from-zero", || {
-        Fault::new().variable("specimen", "PARTENZA_GENERATION", Some("0"))
+        Fault::new().variable("specimen", "PARTENZA_GENERATION", "0")
     }),
     ("runtime-directory-relative", || {
-        Fault::new().variable("specimen", "PARTENZA_RUNTIME_DIR", Some("run/specimen"))
+        Fault::new().variable("specimen", "PARTENZA_RUNTIME_DIR", "run/specimen")
     }),
     ("empty-variables-dropped", || {
         Fault::new().launch("specimen", |_, launch| {

@@ -10,9 +10,8 @@ use partenza_reference_core::machine::{Effect, Event, ExitStatus, LaunchSpec, Si
 use serde_json::json;
 
 use super::Entry;
-use super::handshake::came_from;
 use super::wire::{exited, sends};
-use crate::toolkit::{Fault, Line, Phase, Task, call};
+use crate::toolkit::{Fault, Line, Phase, Task, call, instead_of};
 
 pub(super) const FAULTS: &[Entry] = &[
     ("gives-up-with-the-first-failure", || {
@@ -70,7 +69,7 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("signal-with-request", || {
-        Fault::new().to_module("patient", |desk, at, line| {
+        Fault::new().outgoing("patient", |desk, at, line| {
             if line.method() == "shutdown" {
                 desk.kernel.signal_group(&at.module, at.generation, 15);
             }
@@ -129,6 +128,17 @@ pub(super) const FAULTS: &[Entry] = &[
             |event| matches!(event, Event::Exited { module, .. } if module.as_str() == "front"),
         )
     }),
+    ("waits-for-the-reply-to-shutdown", || {
+        Fault::new().event(|desk, event| match &event {
+            Event::Exited { module, .. } | Event::GroupEmpty { module, .. }
+                if module.as_str() == "wordless" =>
+            {
+                desk.after(60_000, Task::Tell(event));
+                Vec::new()
+            }
+            _ => vec![event],
+        })
+    }),
     ("stops-one-by-one", || {
         let held = Rc::new(RefCell::new(Vec::new()));
         let hold = Rc::clone(&held);
@@ -157,16 +167,14 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("skips-initializing", || {
-        Fault::new().retells("regular", "state", |event| {
-            match (event["from"].as_str(), event["to"].as_str()) {
-                (_, Some("initializing")) => Vec::new(),
-                (Some("initializing"), _) => vec![came_from(event, "pending")],
-                _ => vec![event],
+        Fault::new().tells("regular", "state", |event| {
+            if event["to"] == "initializing" {
+                *event = instead_of(event, "regular");
             }
         })
     }),
     ("ready-after-handshake", || {
-        Fault::new().from_module("holdback", |_, at, line| match at.phase {
+        Fault::new().incoming("holdback", |_, at, line| match at.phase {
             Phase::Proof => vec![
                 line,
                 Line::of(json!({"jsonrpc": "2.0", "method": "ready", "params": {}})),
@@ -208,9 +216,7 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("no-start-deadline", || {
-        Fault::new()
-            .beside("holdback")
-            .module("late", |module| module.start_timeout = 3_600_000_000)
+        Fault::new().module("sluggish", |module| module.start_timeout = 3_600_000_000)
     }),
 ];
 

@@ -11,7 +11,6 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::Entry;
-use super::handshake::came_from;
 use crate::toolkit::Fault;
 
 pub(super) const FAULTS: &[Entry] = &[
@@ -23,19 +22,16 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("live-twice", || {
-        Fault::new().to_module("honest", |_, _, line| match line.method() {
+        Fault::new().outgoing("honest", |_, _, line| match line.method() {
             "live" => vec![line.clone(), line],
             _ => vec![line],
         })
     }),
-    ("jumps-from-initializing-to-stopped", || {
-        Fault::new().retells("plain", "state", |event| {
-            if event["to"] != "ready" {
-                return vec![event];
+    ("wrong-state-of-departure", || {
+        Fault::new().tells("plain", "state", |event| {
+            if event["to"] == "ready" {
+                event.insert("from".to_owned(), json!("pending"));
             }
-            let mut back = came_from(event.clone(), "ready");
-            back.insert("to".to_owned(), json!("initializing"));
-            vec![event.clone(), back, event]
         })
     }),
     ("an-event-is-lost", || {

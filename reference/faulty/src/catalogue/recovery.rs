@@ -156,10 +156,8 @@ pub(super) const FAULTS: &[Entry] = &[
                     module,
                     generation,
                     bytes,
-                } if module.as_str() == "rock" => {
-                    if Line::read(bytes).method() == "ready" {
-                        rock = Some((module.clone(), *generation));
-                    }
+                } if module.as_str() == "rock" && Line::read(bytes).method() == "ready" => {
+                    rock = Some((module.clone(), *generation));
                 }
                 Event::GroupEmpty { module, .. } => failed |= module.as_str() == "crumbler",
                 _ => {}

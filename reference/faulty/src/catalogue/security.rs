@@ -23,7 +23,7 @@ pub(super) const FAULTS: &[Entry] = &[
     ("output-served-first", || {
         let read = Rc::new(Cell::new(0));
         let seen = Rc::clone(&read);
-        starves("steady", move |_| read.get() > 20).reads_output(move |module| {
+        starves("placid", move |_| read.get() > 20).reads_output(move |module| {
             seen.set(seen.get() + u32::from(module == "printer"));
             true
         })
@@ -38,6 +38,9 @@ pub(super) const FAULTS: &[Entry] = &[
     }),
     ("output-read-at-the-end", || {
         Fault::new().reads_output(|module| module != "verbose")
+    }),
+    ("errors-read-at-the-end", || {
+        Fault::new().reads_output(|module| module != "complaining")
     }),
     ("term-is-enough", || {
         Fault::new().never_signals("frozen", Signal::Kill)

@@ -11,12 +11,12 @@ use crate::toolkit::{Fault, Line, Phase};
 
 pub(super) const FAULTS: &[Entry] = &[
     ("two-objects-per-line", || {
-        Fault::new().only(READER).to_module("reader", |_, _, line| {
-            if line.method() != "hello" {
+        Fault::new().outgoing("honest", |_, _, line| {
+            if line.method() != "live" {
                 return vec![line];
             }
             let mut twice = line.raw.strip_suffix(b"\n").unwrap_or_default().to_vec();
-            twice.extend_from_slice(&line.raw);
+            twice.extend(Line::of(json!({"jsonrpc": "2.0", "method": "log", "params": {}})).raw);
             vec![Line {
                 raw: twice,
                 json: line.json,
@@ -24,12 +24,10 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("json-rpc-version-1", || {
-        Fault::new()
-            .only(READER)
-            .says("reader", "shutdown", |_, json| json["jsonrpc"] = json!("1.0"))
+        Fault::new().says("scribe", "shutdown", |_, json| json["jsonrpc"] = json!("1.0"))
     }),
     ("params-as-a-list", || {
-        Fault::new().only(READER).says("reader", "shutdown", |_, json| {
+        Fault::new().says("scribe", "shutdown", |_, json| {
             json["params"] = json!([json["params"]["reason"], json["params"]["deadline_ms"]]);
         })
     }),
@@ -37,29 +35,27 @@ pub(super) const FAULTS: &[Entry] = &[
         let asked = Rc::new(Cell::new(0));
         let id = Rc::clone(&asked);
         Fault::new()
-            .only(READER)
-            .says("reader", "shutdown", move |_, json| {
+            .says("scribe", "shutdown", move |_, json| {
                 id.set(json["id"].as_i64().unwrap_or_default());
                 json["id"] = Value::from(json["id"].to_string());
             })
-            .hears("reader", move |_, json| {
-                if json["id"] == Value::from(asked.get().to_string()) {
+            .hears("scribe", move |_, json| {
+                if json["id"].is_string() {
                     json["id"] = json!(asked.get());
                 }
             })
     }),
     ("one-id-for-all", || {
         Fault::new()
-            .only(READER)
-            .says("reader", "prove", |_, json| json["id"] = json!(1))
-            .hears("reader", |at, json| {
+            .says("scribe", "prove", |_, json| json["id"] = json!(1))
+            .hears("scribe", |at, json| {
                 if at.phase == Phase::Proof && json["id"] == 1 {
                     json["id"] = json!(2);
                 }
             })
     }),
     ("spaces-after-colons", || {
-        Fault::new().only(READER).to_module("reader", |_, _, line| {
+        Fault::new().outgoing("honest", |_, _, line| {
             if line.method() != "live" {
                 return vec![line];
             }
@@ -73,13 +69,11 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("live-with-fixed-times", || {
-        let fault = Fault::new()
-            .only(READER)
-            .says_param("reader", "live", "health_interval_ms", 5000);
-        fault.says_param("reader", "live", "stop_timeout_ms", 10_000)
+        let fault = Fault::new().says_param("scribe", "live", "health_interval_ms", 5000);
+        fault.says_param("scribe", "live", "stop_timeout_ms", 10_000)
     }),
     ("live-with-other-limits", || {
-        Fault::new().only(READER).says("reader", "live", |_, json| {
+        Fault::new().says("scribe", "live", |_, json| {
             json["params"]["limits"]["line_bytes"] = json!(4096);
             json["params"]["limits"]["depth"] = json!(8);
         })
@@ -111,7 +105,7 @@ pub(super) const FAULTS: &[Entry] = &[
         Fault::new().deaf_to("asker", |_, line| unknown(line) && line.id().is_some())
     }),
     ("unknown-requests-fatal", || {
-        Fault::new().from_module("curious", |_, _, line| {
+        Fault::new().incoming("curious", |_, _, line| {
             if unknown(&line) && line.id().is_some() {
                 vec![line, Line::garbage()]
             } else {
@@ -156,6 +150,9 @@ pub(super) const FAULTS: &[Entry] = &[
             line.method() == "ready" && heard.get() > 1
         })
     }),
+    ("limit-without-the-line-feed", || {
+        Fault::new().fatal("brimful", |_, line| line.raw.len() == 65_536)
+    }),
     ("log-is-fatal", || {
         Fault::new().fatal("teller", |_, line| line.method() == "log")
     }),
@@ -181,7 +178,7 @@ pub(super) const FAULTS: &[Entry] = &[
     }),
     // Reading the line with a parser that takes the last member and writing it anew is what such an orchestrator does.
     ("last-member-wins", || {
-        Fault::new().from_module("duplicate", |_, at, line| {
+        Fault::new().incoming("duplicate", |_, at, line| {
             vec![if at.phase == Phase::Live {
                 Line::of(line.json)
             } else {
@@ -190,24 +187,24 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("utf-8-replaced", || {
-        Fault::new().from_module("latin", |_, _, line| {
+        Fault::new().incoming("latin", |_, _, line| {
             vec![Line::read(String::from_utf8_lossy(&line.raw).as_bytes())]
         })
     }),
     ("batches-accepted", || {
-        Fault::new().from_module("batch", |_, _, line| match line.json {
+        Fault::new().incoming("batch", |_, _, line| match line.json {
             Value::Array(messages) => messages.into_iter().map(Line::of).collect(),
             _ => vec![line],
         })
     }),
     ("eof-overlooked", || {
-        Fault::new().beside("stray").event(|_, event| match event {
-            Event::Eof { module, .. } if module.as_str() == "quitter" => Vec::new(),
+        Fault::new().event(|_, event| match event {
+            Event::Eof { module, .. } if module.as_str() == "hangup" => Vec::new(),
             other => vec![other],
         })
     }),
     ("malformed-called-exit", || {
-        Fault::new().beside("stray").reason("breaker", "protocol", "exit")
+        Fault::new().reason("smasher", "protocol", "exit")
     }),
     ("live-breach-not-recorded", || {
         Fault::new().tells_health_instead("stray", "protocol")
@@ -216,7 +213,7 @@ pub(super) const FAULTS: &[Entry] = &[
         let answered = Rc::new(Cell::new(false));
         let (heard, told) = (Rc::clone(&answered), Rc::clone(&answered));
         Fault::new()
-            .from_module("terse", move |_, at, line| {
+            .incoming("terse", move |_, at, line| {
                 heard.set(heard.get() || at.phase == Phase::Live && line.is_reply());
                 vec![line]
             })
@@ -238,7 +235,6 @@ pub(super) const FAULTS: &[Entry] = &[
     }),
 ];
 
-const READER: &[&str] = &["reader"];
 const PADDING: &[u8] = b"xxxxxxxxxxxxxxxx";
 
 /// Whether a message has a method that the contract does not know.

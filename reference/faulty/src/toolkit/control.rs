@@ -94,11 +94,9 @@ impl Clients {
         if count != 1 {
             self.counts.insert(number, count);
         }
-        let mut number = self.renumbered(number);
         let mut lines = Vec::new();
-        for mut event in events {
+        for (number, mut event) in (self.renumbered(number)..).zip(events) {
             event.insert("seq".to_owned(), Value::from(number));
-            number += 1;
             if fault.numbered.iter_mut().all(|hook| hook(&mut event)) {
                 lines.push(line.clone().edited(|json| json["params"] = Value::Object(event)));
             }

@@ -13,6 +13,9 @@ use super::wire::{At, Proof};
 /// The module name that stands for every module.
 pub(crate) const ANY: &str = "*";
 
+pub(super) type When = Box<dyn Fn(&Loaded) -> bool>;
+pub(super) type OnBoot = Box<dyn FnMut(&mut Desk<'_>)>;
+pub(super) type OnOutput = Box<dyn FnMut(&str) -> bool>;
 pub(super) type OnLoaded = Box<dyn FnMut(&mut Loaded)>;
 pub(super) type OnSecret = Box<dyn FnMut(&LaunchSpec, &mut Vec<u8>)>;
 pub(super) type OnLaunch = Box<dyn FnMut(&LaunchSpec, &mut Launch)>;
@@ -30,14 +33,14 @@ pub(super) type OnReply = Box<dyn FnMut(&mut Desk<'_>, ConnId, &Value, Value) ->
 /// One way to be wrong. The hooks of a kind run in the order in which they were added.
 #[derive(Default)]
 pub(crate) struct Fault {
-    pub(super) when: Vec<Box<dyn Fn(&Loaded) -> bool>>,
+    pub(super) when: Vec<When>,
     pub(super) loaded: Vec<OnLoaded>,
     pub(super) secret: Vec<(&'static str, OnSecret)>,
     pub(super) launch: Vec<(&'static str, OnLaunch)>,
     pub(super) events: Vec<OnEvent>,
     pub(super) effects: Vec<OnEffect>,
-    pub(super) to_module: Vec<(&'static str, OnLine)>,
-    pub(super) from_module: Vec<(&'static str, OnLine)>,
+    pub(super) outgoing: Vec<(&'static str, OnLine)>,
+    pub(super) incoming: Vec<(&'static str, OnLine)>,
     pub(super) trusts: Vec<(&'static str, OnProof)>,
     pub(super) journal: Vec<OnJournal>,
     pub(super) numbered: Vec<OnNumbered>,
@@ -45,8 +48,8 @@ pub(crate) struct Fault {
     pub(super) file: Vec<(&'static str, OnFile)>,
     pub(super) requests: Vec<OnRequest>,
     pub(super) replies: Vec<(&'static str, OnReply)>,
-    pub(super) boot: Vec<Box<dyn FnMut(&mut Desk<'_>)>>,
-    pub(super) reads_output: Option<Box<dyn FnMut(&str) -> bool>>,
+    pub(super) boot: Vec<OnBoot>,
+    pub(super) reads_output: Option<OnOutput>,
     pub(super) exit: Option<Box<dyn FnMut(u8) -> u8>>,
     pub(super) control_mode: Option<u32>,
     pub(super) leaves_processes: bool,
@@ -101,22 +104,22 @@ impl Fault {
     }
 
     /// Each line from the orchestrator to the module. The handshake is kept consistent with the change.
-    pub(crate) fn to_module(
+    pub(crate) fn outgoing(
         mut self,
         module: &'static str,
         hook: impl FnMut(&mut Desk<'_>, &At, Line) -> Vec<Line> + 'static,
     ) -> Self {
-        self.to_module.push((module, Box::new(hook)));
+        self.outgoing.push((module, Box::new(hook)));
         self
     }
 
     /// Each line from the module, before the machine sees it. The handshake is kept consistent with the change.
-    pub(crate) fn from_module(
+    pub(crate) fn incoming(
         mut self,
         module: &'static str,
         hook: impl FnMut(&mut Desk<'_>, &At, Line) -> Vec<Line> + 'static,
     ) -> Self {
-        self.from_module.push((module, Box::new(hook)));
+        self.incoming.push((module, Box::new(hook)));
         self
     }
 
@@ -221,11 +224,7 @@ impl Fault {
 
     /// Whether the lines of a module have to be looked at.
     pub(super) fn watches(&self, module: &str) -> bool {
-        let lines = self
-            .to_module
-            .iter()
-            .chain(&self.from_module)
-            .map(|(name, _)| *name);
+        let lines = self.outgoing.iter().chain(&self.incoming).map(|(name, _)| *name);
         let keys = self
             .secret
             .iter()

@@ -16,4 +16,5 @@ pub(crate) use fault::{ANY, Fault, call};
 pub(crate) use line::Line;
 pub(crate) use modules::{add_need, names, remove_module};
 pub(crate) use saboteur::Saboteur;
+pub(crate) use shorthand::instead_of;
 pub(crate) use wire::{Phase, hex};

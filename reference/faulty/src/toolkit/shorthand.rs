@@ -1,6 +1,5 @@
 //! Shorthands for what many faults do. Each is made of the hooks in [`Fault`].
 
-use partenza_reference::Launch;
 use partenza_reference_core::machine::{Effect, Event, LaunchSpec, Signal};
 use partenza_reference_core::manifest::{Edge, Loaded, Module, Severity};
 use serde_json::{Map, Value};
@@ -79,7 +78,7 @@ impl Fault {
         method: &'static str,
         mut edit: impl FnMut(&At, &mut Value) + 'static,
     ) -> Self {
-        self.to_module(module, move |_, at, line| {
+        self.outgoing(module, move |_, at, line| {
             vec![if line.method() == method {
                 line.edited(|json| edit(at, json))
             } else {
@@ -104,7 +103,7 @@ impl Fault {
 
     /// Never sends this message to a module.
     pub(crate) fn never_says(self, module: &'static str, method: &'static str) -> Self {
-        self.to_module(module, move |_, _, line| {
+        self.outgoing(module, move |_, _, line| {
             if line.method() == method {
                 Vec::new()
             } else {
@@ -115,7 +114,7 @@ impl Fault {
 
     /// Does not hear what this holds of.
     pub(crate) fn deaf_to(self, module: &'static str, heard: impl Fn(&At, &Line) -> bool + 'static) -> Self {
-        self.from_module(
+        self.incoming(
             module,
             move |_, at, line| if heard(at, &line) { Vec::new() } else { vec![line] },
         )
@@ -123,14 +122,14 @@ impl Fault {
 
     /// Takes what this holds of for a breach of the rules.
     pub(crate) fn fatal(self, module: &'static str, heard: impl Fn(&At, &Line) -> bool + 'static) -> Self {
-        self.from_module(module, move |_, at, line| {
+        self.incoming(module, move |_, at, line| {
             vec![if heard(at, &line) { Line::garbage() } else { line }]
         })
     }
 
     /// Hears something else than the module said.
     pub(crate) fn hears(self, module: &'static str, mut edit: impl FnMut(&At, &mut Value) + 'static) -> Self {
-        self.from_module(module, move |_, at, line| {
+        self.incoming(module, move |_, at, line| {
             vec![line.edited(|json| edit(at, json))]
         })
     }
@@ -168,13 +167,7 @@ impl Fault {
 
     /// Tells a health event in place of one of another kind, under the same number.
     pub(crate) fn tells_health_instead(self, module: &'static str, kind: &'static str) -> Self {
-        self.tells(module, kind, |event| {
-            event.retain(|name, _| matches!(name.as_str(), "seq" | "at_ms" | "module"));
-            event.insert("type".to_owned(), Value::from("health"));
-            event.insert("generation".to_owned(), Value::from(1));
-            event.insert("ok".to_owned(), Value::from(false));
-            event.insert("detail".to_owned(), Value::Null);
-        })
+        self.tells(module, kind, move |event| *event = instead_of(event, module))
     }
 
     /// Gives another reason, in status and state events.
@@ -297,18 +290,15 @@ impl Fault {
         })
     }
 
-    /// Sets (or, without a value, removes) a variable of a module.
-    pub(crate) fn variable(
-        self,
-        module: &'static str,
-        name: &'static str,
-        value: Option<&'static str>,
-    ) -> Self {
+    /// Sets a variable of a module.
+    pub(crate) fn variable(self, module: &'static str, name: &'static str, value: &'static str) -> Self {
         self.launch(module, move |_, launch| {
-            unset(launch, name);
-            if let Some(value) = value {
-                set(launch, name, value);
-            }
+            launch
+                .environment
+                .retain(|entry| !entry.to_bytes().starts_with(format!("{name}=").as_bytes()));
+            launch
+                .environment
+                .extend(std::ffi::CString::new(format!("{name}={value}")));
         })
     }
 
@@ -367,14 +357,14 @@ pub(crate) fn number(signal: Signal) -> i32 {
     }
 }
 
-fn unset(launch: &mut Launch, name: &str) {
-    launch
-        .environment
-        .retain(|entry| !entry.to_bytes().starts_with(format!("{name}=").as_bytes()));
-}
-
-fn set(launch: &mut Launch, name: &str, value: &str) {
-    launch
-        .environment
-        .extend(std::ffi::CString::new(format!("{name}={value}")));
+/// A health event about a module, in the place of another event.
+pub(crate) fn instead_of(event: &Map<String, Value>, module: &str) -> Map<String, Value> {
+    let mut health = event.clone();
+    health.retain(|name, _| matches!(name.as_str(), "seq" | "at_ms"));
+    health.insert("type".to_owned(), Value::from("health"));
+    health.insert("module".to_owned(), Value::from(module));
+    health.insert("generation".to_owned(), Value::from(1));
+    health.insert("ok".to_owned(), Value::from(false));
+    health.insert("detail".to_owned(), Value::Null);
+    health
 }

@@ -115,7 +115,7 @@ impl Wires {
             let at = exchange.at(module, generation);
             let mut lines = vec![line];
             for (_, hook) in fault
-                .to_module
+                .outgoing
                 .iter_mut()
                 .filter(|(name, _)| matches(name, module.as_str()))
             {
@@ -158,7 +158,7 @@ impl Wires {
             let at = exchange.at(module, generation);
             let mut lines = vec![line];
             for (_, hook) in fault
-                .from_module
+                .incoming
                 .iter_mut()
                 .filter(|(name, _)| matches(name, module.as_str()))
             {
