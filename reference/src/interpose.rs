@@ -6,7 +6,7 @@
 
 use partenza_reference_core::ModuleId;
 use partenza_reference_core::machine::{Effect, Event, LaunchSpec};
-use partenza_reference_core::manifest::{Diagnostic, Loaded};
+use partenza_reference_core::manifest::Loaded;
 
 use crate::kernel::Kernel;
 use crate::sys::Launch;
@@ -18,11 +18,6 @@ pub trait Interpose {
     /// What loading has made of the module directory, before anybody looks at it. Both `check` and `run` ask.
     fn loaded(&mut self, loaded: &mut Loaded) {
         let _ = loaded;
-    }
-
-    /// The problems that loading found, before anybody looks at them. Both `check` and `run` ask.
-    fn diagnostics(&mut self, found: &mut Vec<Diagnostic>) {
-        let _ = found;
     }
 
     /// The mode that the control socket gets after it was made with 0600; `None` leaves it.
@@ -66,6 +61,11 @@ pub trait Interpose {
     /// Called when the deadline has come.
     fn tick(&mut self, now: u64, kernel: &mut Kernel) {
         let _ = (now, kernel);
+    }
+
+    /// Whether children are reaped that the orchestrator did not launch itself.
+    fn reaps_orphans(&mut self) -> bool {
+        true
     }
 
     /// Whether processes that are left at the end are ended.

@@ -109,7 +109,7 @@ pub(crate) struct KillMatrixArguments {
     /// Only this fault
     #[arg(long, value_name = "NAME")]
     pub(crate) fault: Vec<String>,
-    /// How many cases run side by side [default: 16 for each processor, at most 64]
+    /// How many cases run side by side [default: 8 for each processor, at most 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
     /// The seed of the order of the cases

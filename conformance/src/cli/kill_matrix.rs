@@ -26,7 +26,7 @@ use crate::suite::{Case, Library};
 use crate::target::{TargetFile, become_subreaper};
 
 /// How many cases run side by side for each processor.
-const JOBS: usize = 16;
+const JOBS: usize = 8;
 
 pub(crate) fn act(arguments: &KillMatrixArguments) -> Result<u8, Failure> {
     let library = input::library()?;
@@ -66,7 +66,7 @@ pub(crate) fn act(arguments: &KillMatrixArguments) -> Result<u8, Failure> {
             Rc::new(target)
         })
         .collect();
-    let results = input::runtime()?.block_on(LocalSet::new().run_until(stage.play(&targets)));
+    let results = input::runtime()?.block_on(LocalSet::new().run_until(stage.play(&targets, &faults)));
     let rows: Vec<Row> = faults
         .into_iter()
         .zip(results)
@@ -121,7 +121,7 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// Plays all cases against all targets; one map of results for each target.
-    async fn play(&self, targets: &[Rc<TargetFile>]) -> Vec<Results> {
+    async fn play(&self, targets: &[Rc<TargetFile>], faults: &[Fault]) -> Vec<Results> {
         let cases: Vec<Rc<Case>> = self
             .library
             .cases()
@@ -135,14 +135,22 @@ impl Stage<'_> {
         schedule::shuffle(&mut pairs, self.engine.seed);
         let mut all = vec![Results::new(); targets.len()];
         self.play_pairs(targets, pairs.clone(), self.jobs, &mut all).await;
-        // What is red only because everything ran at once is no proof; each such pair gets its second play alone.
+        // What is red only because everything ran at once is no proof; a pair that missed a deadline, or in which a check
+        // is red that the fault does not name, gets its second play beside few others.
         let late = |(at, case): &(usize, Rc<Case>)| {
+            let fault = &faults[*at];
             let played = all[*at].get(&case.name()).and_then(|result| result.as_ref().ok());
-            played.is_some_and(|played| played.checks.iter().any(|check| check.by_deadline))
+            played.is_some_and(|played| {
+                played.checks.iter().any(|check| {
+                    let id = &check.record.check;
+                    let named = *id == fault.kills || fault.also.contains(id);
+                    check.by_deadline || (check.record.outcome == Outcome::Fail && !named)
+                })
+            })
         };
         let again: Vec<_> = pairs.into_iter().filter(late).collect();
         if self.jobs > 1 {
-            let few = (self.jobs / 4).max(1);
+            let few = (self.jobs / 8).max(1);
             self.play_pairs(targets, again, few, &mut all).await;
         }
         all

@@ -44,7 +44,7 @@ fn the_shortest_file_and_the_longest_are_accepted() {
     assert_eq!(problems(GOOD), Vec::<String>::new());
     let full = "id: a\nversion: \"1.2.0\"\ndescription: The front door\nentrypoint: /usr/libexec/partenza/web\n\
         args: [--port, \"8080\"]\nenvironment: {WEB_ROOT: /srv/web}\n\
-        provides: [\"web/static@1.0\", {interface: web/admin, version: \"2.1\"}, {interface: x, version: 2}]\n\
+        provides: [\"web/static@1.0\", {interface: web/admin, version: \"2.1\"}, {interface: x, version: \"2\"}]\n\
         requires:\n  - b\n  - {module: b, condition: healthy, on_restart: restart}\n  - {interface: cache/basic, version: \"^1.0\", optional: true}\n\
         restart: {policy: on-failure, delay: 200ms, max_delay: 30s, factor: 2, jitter: 0.1, limit: 5, window: 60s, reset_after: 30s}\n\
         health: {probe: {http: \"http://127.0.0.1:8080/health\"}, interval: 5s, timeout: 1s, failures: 3, successes: 1, on_unhealthy: restart}\n\
@@ -132,7 +132,7 @@ fn values() {
         [
             "m/a.yaml:1:5: error[PZ105]: `Web_1` is no module id",
             "help: an id is lower-case letters, digits and inner hyphens, at most 64 bytes",
-            "m/a.yaml:2:10: error[PZ105]: `1.0` is no semantic version",
+            "m/a.yaml:2:10: error[PZ105]: `1.0` is no semantic version of at most 64 characters",
             "help: write MAJOR.MINOR.PATCH, such as `1.2.0`",
             "m/a.yaml:3:13: error[PZ111]: the entrypoint `bin/web` is not an absolute path",
         ]
@@ -171,7 +171,7 @@ fn values() {
         [
             "m/a.yaml:4:23: error[PZ105]: `nowhere` is no target of a probe of the kind `tcp`",
             "help: write it like `127.0.0.1:80`",
-            "m/a.yaml:4:43: error[PZ105]: `interval` must be at least 1ms",
+            "m/a.yaml:4:43: error[PZ105]: `interval` is `0s`, outside of 1ms to 24h",
         ]
     );
     assert_eq!(
@@ -183,6 +183,53 @@ fn values() {
             "m/a.yaml:5:12: error[PZ104]: an entry of `requires` needs `module` or `interface`",
             "m/a.yaml:5:55: error[PZ105]: an entry of `requires` names a `module` or an `interface`, not both",
         ]
+    );
+}
+
+#[test]
+fn ranges_end_where_the_table_says() {
+    let long = "a".repeat(128);
+    assert_eq!(
+        with(&format!(
+            "stop_timeout: 24h\nstart_timeout: 1ms\nprovides: ['{long}@1', 'x/y@1.2.3']\nrequires:\n  \
+             - {{interface: z, version: '>=1, <2.5', optional: true}}\n  - {{interface: z, version: '*', optional: true}}\n"
+        )),
+        Vec::<String>::new()
+    );
+    let codes = |lines: &str| -> Vec<String> {
+        let found = with(lines).into_iter().filter(|line| !line.starts_with("help"));
+        found
+            .map(|line| line[..line.find(']').unwrap()].to_owned())
+            .collect()
+    };
+    for (line, found) in [
+        ("stop_timeout: 25h\n", "m/a.yaml:4:15: error[PZ105"),
+        ("stop_timeout: 86400001ms\n", "m/a.yaml:4:15: error[PZ105"),
+        ("stop_timeout: 05s\n", "m/a.yaml:4:15: error[PZ105"),
+        ("stop_timeout: true\n", "m/a.yaml:4:15: error[PZ103"),
+        ("restart: {limit: 1001}\n", "m/a.yaml:4:18: error[PZ105"),
+        (
+            "provides: [{interface: a, version: 1.0}]\n",
+            "m/a.yaml:4:36: error[PZ103",
+        ),
+        ("provides: [a@1.2.3.4]\n", "m/a.yaml:4:12: error[PZ105"),
+        (
+            "requires: [{interface: a, version: 1.*, optional: true}]\n",
+            "m/a.yaml:4:36: error[PZ105",
+        ),
+        (
+            "requires: [{interface: a, version: '1.2-x', optional: true}]\n",
+            "m/a.yaml:4:36: error[PZ105",
+        ),
+        ("health: {probe: {udp: 'a:1'}}\n", "m/a.yaml:4:18: error[PZ101"),
+        ("health: {probe: ping}\n", "m/a.yaml:4:17: error[PZ105"),
+    ] {
+        assert_eq!(codes(line), [found], "{line}");
+    }
+    let many: String = (0..1025).map(|n| format!("  V{n}: x\n")).collect();
+    assert_eq!(
+        codes(&format!("environment:\n{many}")),
+        ["m/a.yaml:1029:3: error[PZ105"]
     );
 }
 

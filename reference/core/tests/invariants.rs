@@ -133,7 +133,7 @@ fn manifests() -> impl Strategy<Value = Vec<String>> {
                 })
                 .collect();
             format!(
-                "requires: [{}]\nrestart: {{policy: {policy}, delay: 100ms, limit: 3, window: 20s, reset_after: 2s}}\n{health}startup: {startup}\ncritical: {critical}\nstop_timeout: 2s\nstart_timeout: 4s\n",
+                "requires: [{}]\nrestart: {{policy: {policy}, delay: 100ms, limit: 3, window: 20s, reset_after: 21s}}\n{health}startup: {startup}\ncritical: {critical}\nstop_timeout: 2s\nstart_timeout: 4s\n",
                 edges.join(", ")
             )
         };

@@ -154,7 +154,7 @@ fn a_failed_exec_is_final() {
         world.status("gone")["detail"]
             .as_str()
             .unwrap()
-            .contains("exec failed: ENOENT")
+            .contains("exec: ENOENT")
     );
 }
 
@@ -194,17 +194,26 @@ fn a_clean_exit_completes_and_always_restarts() {
 #[test]
 fn a_clean_exit_before_the_handshake_completes_nothing() {
     let mut world = World::new(&[
-        ("job", ""),
+        ("job", "restart: never\n"),
+        ("again", ""),
         ("after", "requires: [{module: job, condition: completed}]\n"),
     ])
-    .script("job", |s| {
-        s.hello = Hello::Silent;
-        s.dies_after = Some((MS, ExitStatus::Code(0)));
-    })
+    .script("job", early_exit)
+    .script("again", early_exit)
     .boot();
     world.run(10 * SECOND);
-    assert_eq!(world.path("job").last().unwrap(), "failed(exit)");
+    assert_eq!(
+        world.path("job"),
+        ["pending", "initializing", "crashed(exit)", "failed(exit)"]
+    );
+    assert_eq!(world.status("job")["exit"], json!({"code": 0}));
+    assert_eq!(world.path("again").last().unwrap(), "failed(limit)");
     assert_eq!(world.state("after"), "pending");
+}
+
+fn early_exit(script: &mut common::Script) {
+    script.hello = Hello::Silent;
+    script.dies_after = Some((MS, ExitStatus::Code(0)));
 }
 
 #[test]
@@ -283,6 +292,24 @@ fn counters_are_reset_after_stability() {
 }
 
 #[test]
+fn what_is_forgiven_counts_for_no_limit() {
+    let restart = "restart: {delay: 100ms, jitter: 0, limit: 1, window: 1h, reset_after: 5s}\n";
+    let mut world = World::new(&[("web", restart)]).boot();
+    for _ in 0..3 {
+        world.run(6 * SECOND);
+        world.dies("web", ExitStatus::Code(1));
+        assert_eq!(world.state("web"), "restarting");
+    }
+    world.run(SECOND);
+    world.dies("web", ExitStatus::Code(1));
+    assert_eq!(world.state("web"), "failed");
+    assert_eq!(
+        world.status("web")["detail"],
+        "PZ210: 1 restarts within 1h; the last failure was exit status 1"
+    );
+}
+
+#[test]
 fn stopping_asks_first_then_terms_then_kills() {
     let mut world = World::new(&[("deaf", "stop_timeout: 4s\n")])
         .script("deaf", |s| {
@@ -306,6 +333,7 @@ fn stopping_asks_first_then_terms_then_kills() {
         .collect();
     assert_eq!(signals, [(3000, Signal::Term), (5000, Signal::Kill)]);
     assert_eq!(world.path("deaf").last().unwrap(), "stopped(operator)");
+    assert_eq!(world.status("deaf")["detail"], "PZ213: killed after 4000 ms");
     world.ask("stop", json!({"module": "deaf"}));
     assert_eq!(
         world.path("deaf").last().unwrap(),

@@ -129,6 +129,84 @@ fn edges_keep_restart_and_stop() {
 }
 
 #[test]
+fn several_lost_edges_and_a_lost_dependency_in_the_state_of_the_system() {
+    let mut world = World::new(&[
+        ("db", "restart: never\n"),
+        ("kept", "requires: [db]\n"),
+        (
+            "torn",
+            "requires: [db, {module: db, condition: started, on_restart: restart}, {module: db, on_restart: stop}]\n",
+        ),
+        ("log", "restart: {delay: 3s, jitter: 0}\n"),
+        ("user", "requires: [log]\n"),
+    ])
+    .boot();
+    world.run(SECOND);
+    world.dies("log", ExitStatus::Code(1));
+    assert_eq!(world.state("user"), "degraded");
+    assert_eq!(
+        world.system(),
+        ["starting", "ready"],
+        "while one restarts, the state stays"
+    );
+    world.run(5 * SECOND);
+    assert_eq!(world.system(), ["starting", "ready"]);
+    world.dies("db", ExitStatus::Code(1));
+    world.run(SECOND);
+    assert_eq!(
+        world.path("torn")[2..],
+        ["ready", "stopping(dependency)", "stopped(dependency)"]
+    );
+    assert_eq!(world.status("kept")["detail"], "db is lost");
+    assert_eq!(world.system(), ["starting", "ready", "degraded"]);
+    // The dependent alone keeps the system degraded, and what the operator stops does not count.
+    world.ask("stop", json!({"module": "torn"}));
+    world.ask("start", json!({"module": "db"}));
+    world.ask("start", json!({"module": "torn"}));
+    world.run(SECOND);
+    assert_eq!(world.system(), ["starting", "ready", "degraded", "ready"]);
+    world.ask("stop", json!({"module": "torn"}));
+    world.run(SECOND);
+    assert_eq!(world.system().last(), Some(&"ready"));
+}
+
+#[test]
+fn a_running_dependent_keeps_what_it_was_launched_on() {
+    let probe = "health: {probe: wire, interval: 1s, failures: 1, on_unhealthy: keep}\n";
+    let mut world = World::new(&[
+        ("db", probe),
+        ("web", "restart: {jitter: 0}\nrequires: [db]\n"),
+        ("well", "requires: [{module: db, condition: healthy}]\n"),
+        ("job", ""),
+        ("after", "requires: [{module: job, condition: completed}]\n"),
+        ("early", "requires: [{module: job, condition: started}]\n"),
+    ])
+    .script("job", |s| s.exits_after = Some((5 * MS, ExitStatus::Code(0))))
+    .boot();
+    world.run(SECOND / 2);
+    world.scripts.entry("db".to_owned()).or_default().health = Health::Error;
+    world.run(SECOND);
+    assert_eq!(world.state("db"), "unhealthy");
+    assert_eq!((world.state("web"), world.state("well")), ("ready", "degraded"));
+    assert_eq!(world.system(), ["starting", "ready", "degraded"]);
+    world.dies("web", ExitStatus::Code(1));
+    world.run(SECOND);
+    assert_eq!(
+        (world.state("web"), &world.status("web")["reason"]),
+        ("pending", &json!(null)),
+        "nobody new is launched on it"
+    );
+    world.scripts.get_mut("db").unwrap().health = Health::Ready;
+    world.run(2 * SECOND);
+    assert_eq!((world.state("web"), world.state("well")), ("ready", "ready"));
+    world.ask("start", json!({"module": "job"}));
+    world.run(2 * MS);
+    assert_eq!(world.state("job"), "ready");
+    assert_eq!(world.path("after").last().unwrap(), "ready");
+    assert_eq!(world.path("early").last().unwrap(), "ready");
+}
+
+#[test]
 fn conditions_started_healthy_and_completed() {
     let mut world = World::new(&[
         ("db", "health: {probe: wire, interval: 1s, successes: 2}\n"),
@@ -190,7 +268,7 @@ fn ghosts_invalid_and_disabled_modules_are_announced_and_not_launched() {
     world.run(SECOND);
     assert_eq!(world.path("ghost"), ["ghost(ghost)"]);
     assert_eq!(world.path("invalid"), ["invalid(config)"]);
-    assert_eq!(world.path("off"), ["disabled(config)"]);
+    assert_eq!(world.path("off"), ["disabled"]);
     assert_eq!((world.state("on"), world.state("needs")), ("ready", "pending"));
     assert_eq!(world.status("needs")["reason"], "dependency");
     assert_eq!(world.system(), ["starting", "degraded"]);

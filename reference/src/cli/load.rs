@@ -23,7 +23,6 @@ pub(super) fn load_modules(dir: &Path, interpose: &mut impl Interpose) -> Loaded
         diagnostics.push(empty_directory(&dir.display().to_string()));
     }
     diagnostics.append(&mut loaded.diagnostics);
-    interpose.diagnostics(&mut diagnostics);
     loaded.diagnostics = diagnostics;
     interpose.loaded(&mut loaded);
     loaded

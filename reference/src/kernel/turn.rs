@@ -42,7 +42,7 @@ impl Kernel {
         }
         self.ready = ready;
         if children {
-            self.reap(now);
+            self.reap(now, interpose.reaps_orphans());
         }
         let around = Around {
             poller: &self.poller,
@@ -113,8 +113,8 @@ impl Kernel {
         children
     }
 
-    fn reap(&mut self, now: u64) {
-        for ended in self.groups.reap() {
+    fn reap(&mut self, now: u64, orphans: bool) {
+        for ended in self.groups.reap(orphans) {
             match ended {
                 Ended::Leader { launch, status } => {
                     self.channels.read_rest(&self.poller, launch, &mut self.raised);

@@ -92,10 +92,13 @@ impl Machine {
             run.splitter.set_limit(LIVE_LINE);
         }
         self.send(i, message::notification("live", params));
-        self.confirm_offers(i, &established.offer.provides);
+        if let Some(offered) = &established.offer.provides {
+            self.confirm_offers(i, offered);
+        }
     }
 
-    /// What the file declares and the module does not offer is worth a line in the log.
+    /// What the file declares and the module leaves out of its offer is worth a line in the log. A module that says
+    /// nothing about it confirms its file.
     fn confirm_offers(&mut self, i: usize, offered: &[String]) {
         let declared = self.modules[i]
             .spec
@@ -103,7 +106,7 @@ impl Machine {
             .iter()
             .map(crate::manifest::Provided::shown);
         let silent: Vec<String> = declared.filter(|shown| !offered.contains(shown)).collect();
-        if !silent.is_empty() && !offered.is_empty() {
+        if !silent.is_empty() {
             self.log(
                 Some(i),
                 Level::Warn,
@@ -207,7 +210,7 @@ impl Machine {
             self.health_reply(i, result);
         } else if !(FIRST_OWN_ID..run.next_id).contains(&id) {
             // `wire.unknown-reply-ignored`. A late reply to a check, or the one to `shutdown`, is no surprise.
-            self.ignored(i, &format!("a reply to the id {id}, which was never used"));
+            self.ignored(i, &format!("a reply to the id {id}, by which nothing was asked"));
         }
     }
 
@@ -317,8 +320,8 @@ impl Machine {
 }
 
 const METHOD_NOT_FOUND: i64 = -32601;
-/// The handshake uses 1 and 2.
-const FIRST_OWN_ID: i64 = 1;
+/// The ids 1 and 2 belong to the handshake. Once it is over, nobody asks by them any more.
+const FIRST_OWN_ID: i64 = 3;
 const OUTSTANDING: u32 = 32;
 const MAX_EXTEND_MS: u64 = 3_600_000;
 const MAX_LOG_CHARS: usize = 16_384;

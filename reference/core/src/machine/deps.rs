@@ -68,7 +68,7 @@ impl Machine {
         let instance = &mut self.modules[i];
         if instance.state == State::Pending {
             // `recovery.dependents-parked`
-            let parked = instance.hopeless > 0;
+            let parked = instance.is_parked();
             let reason = match instance.reason {
                 _ if parked => Some(Reason::Dependency),
                 Some(Reason::Dependency) if instance.missing == 0 => None,
@@ -86,8 +86,11 @@ impl Machine {
     fn update_need(&mut self, on: usize, dependent: Dependent) -> bool {
         let i = dependent.module;
         let condition = self.modules[i].needs[dependent.need].edge.condition;
+        let upheld = self.modules[i].needs[dependent.need].met
+            && self.modules[i].run.is_some()
+            && self.modules[on].upholds(condition);
         let (met, hopeless) = (
-            self.modules[on].satisfies(condition),
+            upheld || self.modules[on].satisfies(condition),
             self.modules[on].is_hopeless(),
         );
         let instance = &mut self.modules[i];
@@ -102,14 +105,7 @@ impl Machine {
         }
         let lost = need.met && !met && !need.edge.optional;
         let on_restart = need.edge.on_restart;
-        instance.blocking -= usize::from(need.blocks());
-        instance.missing -= usize::from(need.is_missing());
-        instance.hopeless -= usize::from(need.is_hopeless());
-        need.met = met;
-        need.hopeless = hopeless;
-        instance.blocking += usize::from(need.blocks());
-        instance.missing += usize::from(need.is_missing());
-        instance.hopeless += usize::from(need.is_hopeless());
+        instance.learn(dependent.need, met, hopeless);
         self.mark(i);
         if self.modules[i].is_hopeless() != was_parked {
             self.changed.push_back(i);
@@ -126,7 +122,15 @@ impl Machine {
     }
 
     fn dependency_lost(&mut self, i: usize, on_restart: OnRestart) {
-        if !self.modules[i].state.runs() {
+        let instance = &mut self.modules[i];
+        if !instance.state.runs() {
+            // Of several lost edges the one that says stop is the strongest.
+            if instance.ending == Ending::Park
+                && instance.state == State::Stopping
+                && on_restart == OnRestart::Stop
+            {
+                instance.ending = Ending::Stay(Reason::Dependency);
+            }
             return;
         }
         match on_restart {
@@ -144,6 +148,7 @@ impl Machine {
                 State::Degraded => {
                     self.modules[i].reason = Some(Reason::Dependency);
                     self.mark(i);
+                    self.recount(i);
                 }
                 State::Pending
                 | State::Initializing
@@ -171,6 +176,18 @@ impl Machine {
         }
     }
 
+    /// A generation has ended, and with it what only a running dependent may hold on to.
+    pub(super) fn let_go(&mut self, i: usize) {
+        for need in 0..self.modules[i].needs.len() {
+            let on = &self.modules[self.modules[i].needs[need].on];
+            let (met, hopeless) = (
+                on.satisfies(self.modules[i].needs[need].edge.condition),
+                on.is_hopeless(),
+            );
+            self.modules[i].learn(need, met, hopeless);
+        }
+    }
+
     /// `recovery.keep-returns`
     fn dependencies_back(&mut self, i: usize) {
         let instance = &mut self.modules[i];
@@ -180,6 +197,7 @@ impl Machine {
         if instance.run.as_ref().is_some_and(|run| run.self_degraded) {
             instance.reason = None;
             self.mark(i);
+            self.recount(i);
         } else {
             self.shift(i, Trigger::DependencyBack, State::Ready, None);
         }

@@ -18,7 +18,7 @@ use crate::wire::message;
 /// How long after a SIGKILL the group is killed once more.
 const KILL_AGAIN: u64 = duration::SECOND;
 /// Between the end of the socket and the end of the process there may be this long: the exit is what counts.
-const EXIT_GRACE: u64 = 250 * duration::MILLISECOND;
+const EXIT_GRACE: u64 = 100 * duration::MILLISECOND;
 
 impl Machine {
     /// Ends a module in order: a request if it can be asked, SIGTERM at half of its time, SIGKILL at the end.
@@ -85,8 +85,19 @@ impl Machine {
             return;
         };
         run.kills += 1;
-        if run.kills.is_power_of_two() {
-            let (times, leader) = (run.kills, run.leader);
+        let (times, leader) = (run.kills, run.leader);
+        if times == 1 {
+            let instance = &mut self.modules[i];
+            let waited = (self.now - instance.since) / duration::MILLISECOND;
+            let killed = format!("PZ213: killed after {waited} ms");
+            // Why it had to end stays the more important half.
+            let detail = match instance.detail.take() {
+                Some(why) => format!("{why}; {killed}"),
+                None => killed,
+            };
+            self.set_detail(i, &detail);
+        }
+        if times.is_power_of_two() {
             let text =
                 format!("did not end in time (PZ213); SIGKILL to the group of pid {leader}, attempt {times}");
             self.log(Some(i), Level::Warn, text);
@@ -162,28 +173,27 @@ impl Machine {
             return;
         }
         self.disarm(i, RUNNING_TIMERS);
-        if status.is_success() {
-            // `lifecycle.clean-exit-completes`. A module that never proved itself has completed nothing.
-            let (reason, ending) = if live {
-                (Reason::Completed, Ending::Completed)
-            } else {
-                (Reason::Exit, Ending::EarlyExit)
-            };
-            self.shift(i, Trigger::ExitedClean, State::Stopping, Some(reason));
-            self.modules[i].ending = ending;
-            if !live {
-                self.set_detail(i, "exited with status 0 before its handshake");
-            }
+        if status.is_success() && live {
+            // `lifecycle.clean-exit-completes`
+            self.shift(i, Trigger::ExitedClean, State::Stopping, Some(Reason::Completed));
+            self.modules[i].ending = Ending::Completed;
         } else {
             // `lifecycle.failure-exit-crashes`
             let reason = match status {
                 ExitStatus::Code(_) => Reason::Exit,
                 ExitStatus::Signal(_) => Reason::Signal,
             };
-            self.log(Some(i), Level::Error, format!("crashed: {status}"));
+            // A module that never proved itself has completed nothing, whatever its status says.
+            let early = if status.is_success() {
+                " before it was live"
+            } else {
+                ""
+            };
+            let detail = format!("{status}{early}");
+            self.log(Some(i), Level::Error, format!("crashed: {detail}"));
             self.shift(i, Trigger::ExitedFailure, State::Crashed, Some(reason));
             self.modules[i].ending = Ending::Failure(reason);
-            self.set_detail(i, &status.to_string());
+            self.set_detail(i, &detail);
             if self.system.shutting_down() {
                 self.shift(i, Trigger::StopRequested, State::Stopping, Some(Reason::Shutdown));
                 self.modules[i].ending = Ending::Stay(Reason::Shutdown);
@@ -201,47 +211,51 @@ impl Machine {
             // The shell owes an `Exited` before; without one the end is a failure of unknown kind.
             self.exited(i, ExitStatus::Code(255));
         }
+        // A stop says nothing about its cause beyond its reason, but it says if the module had to be killed.
+        let killed = self.modules[i].run.as_ref().is_some_and(|run| run.kills > 0);
         self.clear_run(i);
+        self.let_go(i);
         let detail = self.modules[i].detail.take();
         let ending = self.modules[i].ending;
         let over = self.system.shutting_down();
         match ending {
-            Ending::Fatal(reason) => self.conclude(i, State::Failed, reason),
+            Ending::Fatal(reason) => self.conclude(i, State::Failed, Some(reason)),
             Ending::Completed if over || self.modules[i].spec.restart.policy != Policy::Always => {
-                self.conclude(i, State::Stopped, Reason::Completed);
+                self.conclude(i, State::Stopped, Some(Reason::Completed));
             }
-            Ending::Stay(reason) => self.conclude(i, State::Stopped, reason),
-            Ending::Again | Ending::Park | Ending::Failure(_) | Ending::EarlyExit | Ending::Completed
-                if over =>
-            {
-                self.conclude(i, State::Stopped, Reason::Shutdown);
+            Ending::Stay(reason) => self.conclude(i, State::Stopped, Some(reason)),
+            Ending::Again | Ending::Park | Ending::Failure(_) | Ending::Completed if over => {
+                self.conclude(i, State::Stopped, Some(Reason::Shutdown));
             }
-            Ending::Again => {
-                self.conclude(i, State::Pending, Reason::Operator);
-            }
-            Ending::Park => self.conclude(i, State::Pending, Reason::Dependency),
-            Ending::EarlyExit if self.modules[i].spec.restart.policy != Policy::Always => {
-                self.conclude(i, State::Failed, Reason::Exit);
-            }
-            Ending::EarlyExit => self.retry(i, Reason::Exit),
+            Ending::Again => self.conclude(i, State::Pending, None),
+            Ending::Park if self.modules[i].missing == 0 => self.conclude(i, State::Pending, None),
+            Ending::Park => self.conclude(i, State::Pending, Some(Reason::Dependency)),
             Ending::Completed => self.retry(i, Reason::Completed),
             Ending::Failure(reason) => self.retry(i, reason),
         }
         let instance = &mut self.modules[i];
-        if instance.detail.is_none() && !matches!(instance.state, State::Pending | State::Stopped) {
+        let shown = match instance.state {
+            State::Pending => false,
+            State::Stopped => killed,
+            _ => true,
+        };
+        if instance.detail.is_none() && shown {
             instance.detail = detail;
         }
         self.ended(i);
     }
 
-    fn conclude(&mut self, i: usize, to: State, reason: Reason) {
-        self.shift(i, Trigger::GroupEmpty, to, Some(reason));
+    fn conclude(&mut self, i: usize, to: State, reason: Option<Reason>) {
+        self.shift(i, Trigger::GroupEmpty, to, reason);
         let level = if to == State::Failed {
             Level::Error
         } else {
             Level::Info
         };
-        self.log(Some(i), level, format!("{}, {}", to.name(), reason.name()));
+        let why = reason
+            .map(|reason| format!(", {}", reason.name()))
+            .unwrap_or_default();
+        self.log(Some(i), level, format!("{}{why}", to.name()));
     }
 
     /// The restart policy after a failure, or after any end with `always`.
@@ -254,7 +268,7 @@ impl Machine {
         let instance = &mut self.modules[i];
         let restart = &instance.spec.restart;
         if restart.policy == Policy::Never {
-            self.conclude(i, State::Failed, reason);
+            self.conclude(i, State::Failed, Some(reason));
             return;
         }
         while instance
@@ -267,11 +281,14 @@ impl Machine {
         if instance.history.len() >= usize::try_from(restart.limit).unwrap_or(usize::MAX) {
             let window = duration::show(restart.window);
             let detail = format!(
-                "restarted {} times within {window} (PZ210); last: {}",
+                "PZ210: {} restarts within {window}; the last failure was {}",
                 restart.limit,
-                reason.name()
+                instance
+                    .exit
+                    .filter(|_| matches!(reason, Reason::Exit | Reason::Signal))
+                    .map_or_else(|| reason.name().to_owned(), |status| status.to_string())
             );
-            self.conclude(i, State::Failed, Reason::Limit);
+            self.conclude(i, State::Failed, Some(Reason::Limit));
             self.set_detail(i, &detail);
             return;
         }
@@ -306,10 +323,10 @@ impl Machine {
         }
     }
 
-    /// `restart.counters-reset-after-stability`. The window keeps its entries: the limit is about any window.
+    /// `restart.counters-reset-after-stability`: the number of restarts, the next delay, and those in the window.
     pub(super) fn stable_elapsed(&mut self, i: usize) {
         if self.modules[i].state == State::Ready && self.modules[i].restarts > 0 {
-            self.modules[i].restarts = 0;
+            self.modules[i].forgive();
             self.mark(i);
         }
     }
@@ -332,20 +349,20 @@ const RUNNING_TIMERS: &[Timer] = &[
     Timer::Exit,
 ];
 
-/// The delay with jitter, in whole milliseconds where it is at least one, never above the cap.
+/// The delay with jitter, rounded to whole milliseconds, never above the cap.
 fn jittered(nominal: u64, jitter: f64, chance: f64, cap: u64) -> u64 {
     #[expect(
         clippy::cast_precision_loss,
-        reason = "durations are at most 366 days, far below 2^53 microseconds"
+        reason = "durations are at most 24 hours, far below 2^53 microseconds"
     )]
-    let exact = nominal as f64 * (1.0 + jitter * (2.0 * chance - 1.0));
+    let exact = nominal as f64 * (1.0 + jitter * (2.0 * chance - 1.0)) / duration::MILLISECOND as f64;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "jitter is at most 1"
     )]
-    let delay = exact.round() as u64;
-    delay.min(cap)
+    let milliseconds = exact.round() as u64;
+    milliseconds.saturating_mul(duration::MILLISECOND).min(cap)
 }
 
 #[cfg(test)]
@@ -358,6 +375,7 @@ mod tests {
         assert_eq!(jittered(1_000_000, 0.1, 0.5, u64::MAX), 1_000_000);
         assert_eq!(jittered(1_000_000, 0.1, 1.0, u64::MAX), 1_100_000);
         assert_eq!(jittered(1_000_000, 0.1, 1.0, 1_000_000), 1_000_000);
+        assert_eq!(jittered(7_000, 0.5, 0.7, u64::MAX), 8_000, "8.4 ms");
         assert_eq!(jittered(0, 1.0, 1.0, 5), 0);
     }
 }

@@ -72,6 +72,15 @@ impl Machine {
                 dependents[edge.on].push(Dependent { module, need });
             }
         }
+        // When one module is lost by several edges, the strongest of them acts first and the others find it done.
+        for list in &mut dependents {
+            list.sort_by_key(|one| {
+                (
+                    one.module,
+                    loaded.edges[one.module][one.need].on_restart.weakness(),
+                )
+            });
+        }
         let modules: Vec<Instance> = loaded
             .modules
             .into_iter()
@@ -286,7 +295,12 @@ impl Machine {
         }
         let instance = &mut self.modules[i];
         instance.state = to;
-        instance.reason = reason;
+        // The event carries the reason that the status will show.
+        instance.reason = match (to, reason) {
+            (State::Pending, None) if instance.is_parked() => Some(Reason::Dependency),
+            _ => reason,
+        };
+        let reason = instance.reason;
         instance.detail = None;
         instance.since = self.now;
         if to == State::Ready {
@@ -418,6 +432,9 @@ impl Machine {
         }
         let need = instance.needs.iter().find(|need| need.is_missing())?;
         let on = &self.modules[need.on];
+        if instance.state == State::Degraded {
+            return Some(format!("{} is lost", on.spec.id));
+        }
         let why = on
             .reason
             .map(|reason| format!(": {}", reason.name()))
@@ -445,14 +462,16 @@ impl Machine {
             return Standing::Aside;
         }
         match instance.state {
-            State::Pending if instance.wanted && instance.hopeless == 0 => Standing::Starting,
-            State::Initializing | State::Crashed | State::Restarting | State::Stopping => Standing::Starting,
-            State::Ready | State::Degraded => Standing::Fine,
-            State::Stopped if instance.reason == Some(Reason::Dependency) => Standing::Bad,
-            State::Stopped => Standing::Fine,
-            State::Pending | State::Unhealthy | State::Failed | State::Ghost | State::Invalid => {
+            State::Pending | State::Degraded | State::Stopped
+                if instance.reason == Some(Reason::Dependency) =>
+            {
                 Standing::Bad
             }
+            State::Pending | State::Initializing | State::Crashed | State::Restarting | State::Stopping => {
+                Standing::Starting
+            }
+            State::Ready | State::Degraded | State::Stopped => Standing::Fine,
+            State::Unhealthy | State::Failed | State::Ghost | State::Invalid => Standing::Bad,
             State::Disabled => Standing::Aside,
         }
     }
@@ -474,7 +493,7 @@ impl Machine {
 }
 
 /// Makes a text from outside fit for an event or a status object: one line, at most 1024 characters.
-fn clip(text: &str) -> String {
+pub(super) fn clip(text: &str) -> String {
     escape(&text.chars().take(1000).collect::<String>())
         .chars()
         .take(1024)

@@ -10,6 +10,9 @@ use super::timer::Timer;
 use crate::manifest::{HealthProbe, OnUnhealthy, duration};
 use crate::wire::message;
 
+/// What a module says of itself in a reply: whether it is ready, and the detail.
+type Word = (bool, Option<String>);
+
 impl Machine {
     /// Starts a check; the next one is due an interval later (`health.wire-interval`, `health.starts-after-ready`).
     pub(super) fn check_health(&mut self, i: usize) {
@@ -20,7 +23,6 @@ impl Machine {
             return;
         };
         run.health.due = false;
-        let environment = || Vec::new();
         let probe = match &health.probe {
             HealthProbe::Wire => {
                 if !matches!(run.phase, Phase::Live { .. }) {
@@ -35,7 +37,7 @@ impl Machine {
             }
             HealthProbe::Command(argv) => Some(ProbeSpec::Command {
                 argv: argv.clone(),
-                environment: environment(),
+                environment: self.environment(i),
             }),
             HealthProbe::Http { host, port, path } => Some(ProbeSpec::Http {
                 host: host.clone(),
@@ -48,12 +50,9 @@ impl Machine {
             }),
             HealthProbe::Unix(path) => Some(ProbeSpec::Unix { path: path.clone() }),
         };
-        if let Some(mut probe) = probe {
+        if let Some(probe) = probe {
             if let Some(run) = &mut self.modules[i].run {
                 run.health.outstanding = Some(Check::External);
-            }
-            if let ProbeSpec::Command { environment, .. } = &mut probe {
-                *environment = self.inherited(i);
             }
             let (module, generation) = self.named(i);
             self.out.push(Effect::Probe {
@@ -102,8 +101,10 @@ impl Machine {
     /// A reply to `health.check`. The result is `None` for an error (`health.error-reply-counts-as-failure`).
     pub(super) fn health_reply(&mut self, i: usize, result: Result<Map<String, Value>, String>) {
         let outcome = result.and_then(|result| match result.get("state").and_then(Value::as_str) {
-            Some("ready") => Ok(Some(true)),
-            Some("degraded") => Ok(Some(false)),
+            Some(state @ ("ready" | "degraded")) => {
+                let detail = result.get("detail").and_then(Value::as_str);
+                Ok(Some((state == "ready", detail.map(str::to_owned))))
+            }
             Some(_) | None => Err("the reply names neither the state ready nor degraded".to_owned()),
         });
         self.health_result(i, outcome);
@@ -112,7 +113,7 @@ impl Machine {
     /// One check has come to a result: passed, with the module's own word if it gave one, or failed.
     ///
     /// Implements `health.failures-threshold`, `health.success-resets-count`, `health.recovers`.
-    fn health_result(&mut self, i: usize, outcome: Result<Option<bool>, String>) {
+    fn health_result(&mut self, i: usize, outcome: Result<Option<Word>, String>) {
         self.disarm(i, &[Timer::HealthReply]);
         let instance = &mut self.modules[i];
         let (Some(health), Some(run)) = (&instance.spec.health, &mut instance.run) else {
@@ -145,8 +146,8 @@ impl Machine {
             "type": "health", "module": module.as_str(), "generation": generation,
             "ok": outcome.is_ok(), "detail": detail,
         }));
-        if let Ok(Some(ready)) = outcome {
-            self.own_word(i, ready, None);
+        if let Ok(Some((ready, word))) = &outcome {
+            self.own_word(i, *ready, word.as_deref());
         }
         if outcome.is_ok() {
             if passed && !before {
@@ -157,7 +158,10 @@ impl Machine {
                 self.recover(i);
             }
         } else if failed && self.modules[i].state != State::Unhealthy {
-            self.unhealthy(i, on_unhealthy, detail.as_deref().unwrap_or_default());
+            let why = detail.as_deref().unwrap_or_default();
+            let plural = if failures == 1 { "" } else { "s" };
+            let detail = format!("PZ209: {failures} health check{plural} failed; the last: {why}");
+            self.unhealthy(i, on_unhealthy, &detail);
         }
         if due && self.modules[i].state.serves() {
             self.check_health(i);

@@ -148,9 +148,7 @@ pub(super) enum Ending {
     Park,
     /// The restart policy decides.
     Failure(Reason),
-    /// It exited with status 0 before it was live: a failure, but not one that `on-failure` retries.
-    EarlyExit,
-    /// It exited with status 0: `stopped`, unless the policy is `always`.
+    /// It was live and exited with status 0: `stopped`, unless the policy is `always`.
     Completed,
     /// `failed`, never retried.
     Fatal(Reason),
@@ -208,12 +206,15 @@ impl Instance {
     /// Whether the condition holds (`deps.condition-started`, `deps.condition-ready`, `deps.condition-healthy`,
     /// `deps.condition-completed`).
     pub(super) fn satisfies(&self, condition: Condition) -> bool {
-        let completed = self.state == State::Stopped && self.reason == Some(Reason::Completed);
+        let done = self.reason == Some(Reason::Completed);
+        let completed = self.state == State::Stopped && done;
         let ready = matches!(self.state, State::Ready | State::Degraded);
         match condition {
             Condition::Started => {
-                // A module that has done its work has been started, too.
-                completed || self.state.runs() && self.run.as_ref().is_some_and(|run| run.pid.is_some())
+                // A module that has done its work has been started, too, also while its last processes end.
+                completed
+                    || self.state == State::Stopping && done
+                    || self.state.runs() && self.run.as_ref().is_some_and(|run| run.pid.is_some())
             }
             Condition::Ready => ready,
             Condition::Healthy => {
@@ -222,6 +223,27 @@ impl Instance {
             }
             Condition::Completed => completed,
         }
+    }
+
+    /// Whether the condition goes on holding for a dependent that was launched on it and still runs: a probe that fails
+    /// takes `ready` from nobody, and what was completed once was completed.
+    pub(super) fn upholds(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Ready => self.state == State::Unhealthy,
+            Condition::Completed => true,
+            Condition::Started | Condition::Healthy => false,
+        }
+    }
+
+    /// The counters begin anew.
+    pub(super) fn forgive(&mut self) {
+        self.restarts = 0;
+        self.history.clear();
+    }
+
+    /// Whether it is `pending` because of a dependency that cannot arrive without help.
+    pub(super) fn is_parked(&self) -> bool {
+        self.wanted && self.hopeless > 0
     }
 
     /// Whether nothing will change without somebody doing something.
@@ -237,6 +259,19 @@ impl Instance {
             | State::Restarting
             | State::Stopping => false,
         }
+    }
+
+    /// Notes what is known of one dependency, and keeps the sums.
+    pub(super) fn learn(&mut self, need: usize, met: bool, hopeless: bool) {
+        let need = &mut self.needs[need];
+        self.blocking -= usize::from(need.blocks());
+        self.missing -= usize::from(need.is_missing());
+        self.hopeless -= usize::from(need.is_hopeless());
+        need.met = met;
+        need.hopeless = hopeless;
+        self.blocking += usize::from(need.blocks());
+        self.missing += usize::from(need.is_missing());
+        self.hopeless += usize::from(need.is_hopeless());
     }
 
     /// The dependencies whose conditions do not hold, each once.

@@ -42,19 +42,10 @@ impl Machine {
     fn launch_spec(&self, i: usize) -> LaunchSpec {
         let instance = &self.modules[i];
         let id = &instance.spec.id;
-        let runtime_dir = format!("{}/modules/{id}", self.settings.runtime_dir);
-        let mut environment = self.inherited(i);
-        for (name, value) in [
-            ("PARTENZA_FD", PROTOCOL_FD.to_string()),
-            ("PARTENZA_SECRET_FD", SECRET_FD.to_string()),
-            ("PARTENZA_PROTOCOL", "1".to_owned()),
-            ("PARTENZA_MODULE", id.to_string()),
-            ("PARTENZA_GENERATION", instance.generation.to_string()),
-            ("PARTENZA_RUNTIME_DIR", runtime_dir.clone()),
-        ] {
-            // `launch.environment-variables`: whatever the file says.
-            environment.retain(|(other, _)| other != name);
-            environment.push((name.to_owned(), value));
+        let runtime_dir = self.private_dir(i);
+        let mut environment = self.environment(i);
+        for (name, number) in [("PARTENZA_FD", PROTOCOL_FD), ("PARTENZA_SECRET_FD", SECRET_FD)] {
+            environment.push((name.to_owned(), number.to_string()));
         }
         LaunchSpec {
             module: id.clone(),
@@ -71,14 +62,40 @@ impl Machine {
         }
     }
 
-    /// What a module and its command probes take over: the allowed names of the orchestrator's environment, and the
-    /// file's own (`launch.environment-allow-list`, `launch.declared-environment-passed`).
-    pub(super) fn inherited(&self, i: usize) -> Vec<(String, String)> {
-        let own = &self.modules[i].spec.environment;
-        let declared = |name: &str| own.iter().any(|(other, _)| other == name);
-        let surroundings = self.settings.environment.iter();
-        let kept = surroundings.filter(|(name, _)| ALLOWED.contains(&name.as_str()) && !declared(name));
-        kept.chain(own).cloned().collect()
+    /// The environment of a module and of its command probes, without the two descriptors that only the module has:
+    /// the allowed names of the orchestrator's own, the file's, and those that the file cannot change.
+    ///
+    /// Implements `launch.environment-allow-list`, `launch.declared-environment-passed`,
+    /// `launch.environment-variables`.
+    pub(super) fn environment(&self, i: usize) -> Vec<(String, String)> {
+        let instance = &self.modules[i];
+        let mut environment = vec![("PATH".to_owned(), DEFAULT_PATH.to_owned())];
+        let mut set = |name: &str, value: String| {
+            environment.retain(|(other, _)| other != name);
+            environment.push((name.to_owned(), value));
+        };
+        for (name, value) in &self.settings.environment {
+            if ALLOWED.contains(&name.as_str()) {
+                set(name, value.clone());
+            }
+        }
+        for (name, value) in &instance.spec.environment {
+            if !DESCRIPTORS.contains(&name.as_str()) {
+                set(name, value.clone());
+            }
+        }
+        set("PARTENZA_PROTOCOL", "1".to_owned());
+        set("PARTENZA_MODULE", instance.spec.id.to_string());
+        set("PARTENZA_GENERATION", instance.generation.to_string());
+        set("PARTENZA_RUNTIME_DIR", self.private_dir(i));
+        environment
+    }
+
+    fn private_dir(&self, i: usize) -> String {
+        format!(
+            "{}/modules/{}",
+            self.settings.runtime_dir, self.modules[i].spec.id
+        )
     }
 
     /// The process runs: the handshake begins.
@@ -139,7 +156,11 @@ impl Machine {
             return;
         }
         self.clear_run(i);
-        let detail = format!("{stage} failed: {} (errno {errno})", errno_name(errno));
+        let detail = format!(
+            "{}: {} (errno {errno}, {stage})",
+            stage_name(stage),
+            errno_name(errno)
+        );
         self.log(Some(i), Level::Error, format!("cannot be launched: {detail}"));
         self.shift(i, Trigger::ExecFailed, State::Failed, Some(Reason::Exec));
         self.set_detail(i, &detail);
@@ -176,11 +197,27 @@ impl Machine {
 
 /// The names that a module may take over from the orchestrator's environment.
 const ALLOWED: [&str; 6] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ"];
+/// What `PATH` is when the orchestrator has none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// These are said by the launch and by nobody else.
+const DESCRIPTORS: [&str; 2] = ["PARTENZA_FD", "PARTENZA_SECRET_FD"];
 /// `launch.fd-numbers-low`
 const PROTOCOL_FD: i32 = 3;
 const SECRET_FD: i32 = 4;
 /// The ids 1 and 2 belong to the handshake.
 const FIRST_FREE_ID: i64 = 3;
+
+/// The stage of the specification to which a step of the shell belongs.
+fn stage_name(step: &str) -> &'static str {
+    match step {
+        "clone" | "fork" => "fork",
+        "setsid" => "session",
+        "chdir" | "runtime directory" => "directory",
+        "setuid" | "setgid" | "setgroups" => "user",
+        "exec" | "entrypoint" | "argv" | "environment" => "exec",
+        _ => "descriptors",
+    }
+}
 
 /// The names of the errors that a launch can meet on Linux, for people.
 fn errno_name(errno: i32) -> &'static str {

@@ -162,7 +162,7 @@ impl Machine {
             State::Stopping => match self.modules[i].ending {
                 // What cannot be started again need not be stopped any further, and its reason is worth more.
                 Ending::Fatal(_) | Ending::Stay(_) => {}
-                Ending::Again | Ending::Park | Ending::Failure(_) | Ending::EarlyExit | Ending::Completed => {
+                Ending::Again | Ending::Park | Ending::Failure(_) | Ending::Completed => {
                     self.modules[i].ending = Ending::Stay(Reason::Operator);
                 }
             },
@@ -199,8 +199,7 @@ impl Machine {
     /// The operator vouches for the module: its counters begin anew (`restart.counters-reset-by-operator`).
     fn launch_wanted(&mut self, i: usize) {
         let instance = &mut self.modules[i];
-        instance.restarts = 0;
-        instance.history.clear();
+        instance.forgive();
         if instance.state == State::Pending {
             instance.wanted = false;
             self.want(i);

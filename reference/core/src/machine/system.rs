@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::effect::{Effect, Level};
-use super::engine::Machine;
+use super::engine::{Machine, clip};
 use super::instance::{Ending, Standing};
 use super::state::{Reason, State, Trigger};
 use super::timer::Timer;
@@ -83,10 +83,16 @@ impl Machine {
         for i in 0..self.modules.len() {
             let instance = &mut self.modules[i];
             let (state, reason) = match instance.spec.entrypoint_state {
-                _ if !instance.spec.enabled => (State::Disabled, Some(Reason::Config)),
+                _ if !instance.spec.enabled => (State::Disabled, None),
                 Entrypoint::Missing => (State::Ghost, Some(Reason::Ghost)),
                 Entrypoint::NotExecutable => (State::Invalid, Some(Reason::Config)),
                 Entrypoint::Executable => (State::Pending, None),
+            };
+            let path = &instance.spec.entrypoint;
+            instance.detail = match state {
+                State::Ghost => Some(clip(&format!("{path} does not exist"))),
+                State::Invalid => Some(clip(&format!("{path} is not an executable file"))),
+                _ => None,
             };
             instance.state = state;
             instance.reason = reason;

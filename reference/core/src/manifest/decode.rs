@@ -124,7 +124,7 @@ fn module(report: &mut Report<'_>, fields: &Fields<'_>, decoded: &mut Decoded) {
     };
     let stop_timeout = fields
         .get("stop_timeout")
-        .and_then(|n| report.duration("stop_timeout", n, 2 * MILLISECOND))
+        .and_then(|n| report.duration("stop_timeout", n, MILLISECOND))
         .unwrap_or(10 * SECOND);
     let startup = fields
         .get("startup")
@@ -204,22 +204,24 @@ fn version(report: &mut Report<'_>, node: &Node) -> Option<Version> {
             return None;
         }
     };
-    let version = Version::parse(text);
-    if version.is_err() {
+    let version = Version::parse(text)
+        .ok()
+        .filter(|_| text.len() <= MAX_VERSION_BYTES);
+    if version.is_none() {
         let help = "write MAJOR.MINOR.PATCH, such as `1.2.0`".to_owned();
         report.error_with_help(
             "PZ105",
             node.place,
-            format!("`{text}` is no semantic version"),
+            format!("`{text}` is no semantic version of at most {MAX_VERSION_BYTES} characters"),
             help,
         );
     }
-    version.ok()
+    version
 }
 
 fn environment(report: &mut Report<'_>, node: &Node) -> Vec<(String, String)> {
     let mut variables = Vec::new();
-    for (name, place, value) in report.entries("environment", node) {
+    for (name, place, value) in report.entries("environment", node, 1024) {
         let begins = name
             .chars()
             .next()
@@ -266,11 +268,7 @@ fn capabilities(report: &mut Report<'_>, node: &Node) -> Vec<String> {
             continue;
         };
         let word = name.strip_prefix("CAP_").unwrap_or_default();
-        if word.is_empty()
-            || !word
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-        {
+        if word.is_empty() || !word.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
             let message = format!("`{name}` is no name of a capability such as `CAP_NET_BIND_SERVICE`");
             report.error("PZ105", item.place, message);
         } else {
@@ -315,6 +313,7 @@ const FIELDS: &[&str] = &[
 ];
 
 const MAX_PATH_BYTES: usize = 4095;
+const MAX_VERSION_BYTES: usize = 64;
 
 /// The spellings of early drafts.
 const ALIASES: &[(&str, &str)] = &[

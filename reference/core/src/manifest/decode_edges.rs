@@ -9,7 +9,6 @@ use super::decode::module_id;
 use super::fields::Report;
 use super::model::{Condition, OnRestart, Provided, Requirement, Target};
 use super::yaml::{Node, Place, Value};
-use crate::id::ModuleId;
 
 pub(super) fn provides(report: &mut Report<'_>, node: &Node) -> Vec<Provided> {
     let items = report.list("provides", node, 64);
@@ -38,7 +37,7 @@ fn provided(report: &mut Report<'_>, node: &Node) -> Option<Provided> {
         interface_name(report, text, node.place)
     });
     let version = fields.need(report, "version").and_then(|node| {
-        let text = version_text(report, node)?;
+        let text = report.text("version", node)?;
         Some((text.to_owned(), interface_version(report, text, node.place)?))
     });
     let (written_version, version) = version?;
@@ -49,18 +48,14 @@ fn provided(report: &mut Report<'_>, node: &Node) -> Option<Provided> {
     })
 }
 
-/// Versions of interfaces may stand without quotes, where YAML takes `1.0` for a number.
-fn version_text<'n>(report: &mut Report<'_>, node: &'n Node) -> Option<&'n str> {
-    match &node.value {
-        Value::Int(_) | Value::Float(_) => Some(&node.written),
-        Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => {
-            report.text("version", node)
-        }
-    }
-}
-
 fn interface_name(report: &mut Report<'_>, text: &str, place: Place) -> Option<String> {
-    if text.len() <= 128 && text.split('/').all(|part| ModuleId::try_from(part).is_ok()) {
+    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let part = |part: &str| {
+        let bytes = part.as_bytes();
+        let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+        edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(inner)
+    };
+    if text.len() <= 128 && text.split('/').all(part) {
         return Some(text.to_owned());
     }
     report.error(
@@ -71,19 +66,44 @@ fn interface_name(report: &mut Report<'_>, text: &str, place: Place) -> Option<S
     None
 }
 
-/// One to three numbers.
+/// One to three numbers, at most 32 characters.
 fn interface_version(report: &mut Report<'_>, text: &str, place: Place) -> Option<Version> {
     let missing = 2_usize.saturating_sub(text.matches('.').count());
     let full = format!("{text}{}", ".0".repeat(missing));
     let parsed = Version::parse(&full)
         .ok()
-        .filter(|v| v.pre.is_empty() && v.build.is_empty());
+        .filter(|v| v.pre.is_empty() && v.build.is_empty() && text.len() <= 32);
     if parsed.is_none() {
         report.error(
             "PZ105",
             place,
             format!("`{text}` is no version of an interface such as `1.0`"),
         );
+    }
+    parsed
+}
+
+/// Comparators of one to three numbers, joined by commas, or `*` alone; at most 64 characters.
+///
+/// The library knows further forms. They are refused, so that a file means the same to every orchestrator.
+fn version_range(report: &mut Report<'_>, text: &str, place: Place) -> Option<VersionReq> {
+    let comparator = |one: &str| {
+        let one = one.trim_matches(' ');
+        let signs = [">=", "<=", ">", "<", "=", "^", "~"];
+        let numbers = signs
+            .iter()
+            .find_map(|sign| one.strip_prefix(sign))
+            .unwrap_or(one);
+        let numbers = numbers.trim_start_matches(' ');
+        numbers
+            .split('.')
+            .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let plain = text.len() <= 64 && (text == "*" || text.split(',').all(comparator));
+    let parsed = plain.then(|| VersionReq::parse(text).ok()).flatten();
+    if parsed.is_none() {
+        let message = format!("`{text}` is no range of versions such as `^1.0` or `>=1.2, <3`");
+        report.error("PZ105", place, message);
     }
     parsed
 }
@@ -141,14 +161,9 @@ fn requirement(report: &mut Report<'_>, node: &Node) -> Option<Requirement> {
             let name = interface_name(report, name, interface.place);
             let range = match fields.get("version") {
                 None => Some(("*".to_owned(), VersionReq::STAR)),
-                Some(version) => version_text(report, version).and_then(|text| {
-                    let parsed = VersionReq::parse(text);
-                    if let Err(error) = &parsed {
-                        let message = format!("`{text}` is no range of versions: {error}");
-                        report.error("PZ105", version.place, message);
-                    }
-                    Some((text.to_owned(), parsed.ok()?))
-                }),
+                Some(version) => report
+                    .text("version", version)
+                    .and_then(|text| Some((text.to_owned(), version_range(report, text, version.place)?))),
             };
             let (written, range) = range?;
             (

@@ -155,20 +155,24 @@ fn probe(report: &mut Report<'_>, node: &Node) -> Option<HealthProbe> {
             .map(|()| HealthProbe::Wire);
     }
     let kinds = ["command", "http", "tcp", "unix"];
+    let before = report.problems.len();
     let fields = report.fields("probe", node, &kinds, &[])?;
     let mut given = kinds
         .iter()
         .filter_map(|kind| fields.get(kind).map(|node| (*kind, node)));
     let (Some((kind, value)), None) = (given.next(), given.next()) else {
-        report.error(
-            "PZ105",
-            node.place,
-            "`probe` takes exactly one of command, http, tcp and unix",
-        );
+        // An unknown kind was reported as such; that none is left is no second mistake.
+        if report.problems.len() == before {
+            report.error(
+                "PZ105",
+                node.place,
+                "`probe` takes exactly one of command, http, tcp and unix",
+            );
+        }
         return None;
     };
     if kind == "command" {
-        let argv = report.texts("command", value, 1024);
+        let argv = report.texts("command", value, 64);
         if argv.first().is_some_and(|program| program.starts_with('/')) {
             return Some(HealthProbe::Command(argv));
         }
@@ -183,9 +187,13 @@ fn probe(report: &mut Report<'_>, node: &Node) -> Option<HealthProbe> {
     }
     let text = report.text(kind, value)?;
     let parsed = match kind {
-        "http" => text.strip_prefix("http://").and_then(http),
-        "tcp" => host_and_port(text, None).map(|(host, port)| HealthProbe::Tcp { host, port }),
-        _ => text.starts_with('/').then(|| HealthProbe::Unix(text.to_owned())),
+        "http" if text.len() <= 2048 => text.strip_prefix("http://").and_then(http),
+        "tcp" if text.len() <= 256 => {
+            host_and_port(text, None).map(|(host, port)| HealthProbe::Tcp { host, port })
+        }
+        // More does not fit into the address of a socket.
+        "unix" if text.len() <= 107 => text.starts_with('/').then(|| HealthProbe::Unix(text.to_owned())),
+        _ => None,
     };
     if parsed.is_none() {
         let example = match kind {

@@ -5,13 +5,16 @@ pub const SECOND: u64 = 1_000_000;
 /// One millisecond in microseconds.
 pub const MILLISECOND: u64 = 1_000;
 
-/// The longest accepted duration: 366 days. Sums of a few of them cannot overflow.
-const MAX: u64 = 366 * 24 * 3600 * SECOND;
+/// The longest duration of a module file. Sums of a few of them cannot overflow.
+pub(crate) const MAX: u64 = 24 * 3600 * SECOND;
 
-/// Reads a duration; `None` when the text is none.
+/// Reads a duration; `None` when the text is none. What is too long for a number is the longest number.
 pub(crate) fn parse(text: &str) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
+    if number.is_empty() || number.len() > 1 && number.starts_with('0') {
+        return None;
+    }
     let unit = match unit {
         "ms" => MILLISECOND,
         "s" => SECOND,
@@ -19,11 +22,8 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
         "h" => 3600 * SECOND,
         _ => return None,
     };
-    number
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(unit)
-        .filter(|us| *us <= MAX)
+    // Only digits are left, so that what cannot be read is too large.
+    Some(number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit))
 }
 
 /// Writes a duration for people, in the largest unit that fits without a rest.
@@ -54,20 +54,13 @@ mod tests {
             assert_eq!(show(us), text);
         }
         for bad in [
-            "",
-            "5",
-            "s",
-            "5 s",
-            "-5s",
-            "+5s",
-            "1.5s",
-            "5S",
-            "5sec",
-            "5d",
-            "99999999999999999999s",
-            "9999999999h",
+            "", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5sec", "5d", "05s", "00ms",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
+        }
+        assert_eq!(parse("24h"), Some(MAX));
+        for long in ["25h", "99999999999999999999s", "9999999999h"] {
+            assert!(parse(long) > Some(MAX), "{long}");
         }
     }
 }

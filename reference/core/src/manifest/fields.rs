@@ -180,9 +180,10 @@ impl Report<'_> {
             }
         };
         match duration::parse(text) {
-            Some(us) if us >= least => Some(us),
+            Some(us) if (least..=duration::MAX).contains(&us) => Some(us),
             Some(_) => {
-                let message = format!("`{key}` must be at least {}", duration::show(least));
+                let (least, most) = (duration::show(least), duration::show(duration::MAX));
+                let message = format!("`{key}` is `{text}`, outside of {least} to {most}");
                 self.error("PZ105", node.place, message);
                 None
             }
@@ -286,12 +287,21 @@ impl Report<'_> {
         })
     }
 
-    /// The entries of a mapping with free keys.
-    pub(super) fn entries<'n>(&mut self, what: &str, node: &'n Node) -> Vec<(&'n str, Place, &'n Node)> {
+    /// The entries of a mapping with free keys, at most `most` of them.
+    pub(super) fn entries<'n>(
+        &mut self,
+        what: &str,
+        node: &'n Node,
+        most: usize,
+    ) -> Vec<(&'n str, Place, &'n Node)> {
         let Value::Map(entries) = &node.value else {
             self.wrong_type(what, "a mapping", node);
             return Vec::new();
         };
+        if let Some((key, _)) = entries.get(most) {
+            let message = format!("`{what}` holds more than {most} entries");
+            self.error("PZ105", key.place, message);
+        }
         let mut seen = HashSet::new();
         let mut found = Vec::new();
         for (key, value) in entries {

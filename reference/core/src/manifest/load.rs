@@ -65,6 +65,10 @@ pub fn load(files: &[(String, Vec<u8>)], probe: &dyn EntrypointProbe) -> Loaded 
     let mut named: Vec<(String, ModuleId, Place)> = Vec::new();
     for (file, bytes) in order {
         let decoded = decode_bytes(file, bytes);
+        let right = decoded
+            .problems
+            .iter()
+            .all(|problem| problem.severity == Severity::Warning);
         diagnostics.extend(decoded.problems);
         named.extend(
             decoded
@@ -85,7 +89,8 @@ pub fn load(files: &[(String, Vec<u8>)], probe: &dyn EntrypointProbe) -> Loaded 
             diagnostics.push(Diagnostic::error("PZ107", file, decoded.id_place, message).help(help));
             continue;
         }
-        if !module.entrypoint.is_empty() {
+        // The entrypoint of a module that takes no part, or whose file is wrong, is nobody's concern yet.
+        if right && module.enabled {
             module.entrypoint_state = probe.inspect(&module.entrypoint);
             diagnostics.extend(entrypoint_problem(&module, decoded.entrypoint_place));
         }

@@ -108,11 +108,11 @@ pub enum Target {
 pub enum Condition {
     /// Its process was launched.
     Started,
-    /// It is ready, or degraded by itself. The default (`deps.default-condition-ready`).
+    /// It is ready or degraded. The default (`deps.default-condition-ready`).
     Ready,
-    /// It is ready and its health check has succeeded at least once, where it has one.
+    /// It is ready or degraded and has passed as many checks in a row as it needs, where it has a health check.
     Healthy,
-    /// It has ended with exit status 0.
+    /// It was live and has exited with status 0 unasked.
     Completed,
 }
 
@@ -127,6 +127,17 @@ pub enum OnRestart {
     Stop,
 }
 
+impl OnRestart {
+    /// The order in which edges prevail: 0 is the strongest.
+    pub(crate) fn weakness(self) -> u8 {
+        match self {
+            Self::Stop => 0,
+            Self::Restart => 1,
+            Self::Keep => 2,
+        }
+    }
+}
+
 /// When a module is launched again by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restart {
@@ -134,7 +145,7 @@ pub struct Restart {
     pub policy: Policy,
     /// The first delay.
     pub delay: u64,
-    /// The longest delay, before jitter.
+    /// The longest delay, also with jitter.
     pub max_delay: u64,
     /// What the delay is multiplied with from one restart to the next.
     pub factor: f64,
@@ -238,7 +249,7 @@ impl Restart {
     pub fn nominal_delay(&self, nth: u32) -> u64 {
         #[expect(
             clippy::cast_precision_loss,
-            reason = "durations are at most 366 days, far below 2^53 microseconds"
+            reason = "durations are at most 24 hours, far below 2^53 microseconds"
         )]
         let (delay, cap) = (self.delay as f64, self.max_delay as f64);
         let grown = delay * self.factor.powi(i32::try_from(nth).unwrap_or(i32::MAX));

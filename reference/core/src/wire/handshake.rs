@@ -84,8 +84,8 @@ pub struct ExpectProof {
 /// What the module said in L2.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offer {
-    /// The interfaces that it provides.
-    pub provides: Vec<String>,
+    /// The interfaces that it provides; `None` when it said nothing about them.
+    pub provides: Option<Vec<String>>,
     /// The optional features that it has.
     pub features: Vec<String>,
 }
@@ -164,7 +164,7 @@ impl ExpectHello {
         }
         let offer = Offer {
             provides: texts(&result, "provides")?,
-            features: texts(&result, "features")?,
+            features: texts(&result, "features")?.unwrap_or_default(),
         };
         texts(&result, "extensions")?;
         self.transcript.extend_from_slice(line);
@@ -211,14 +211,14 @@ impl ExpectProof {
     }
 }
 
-fn texts(result: &Map<String, Value>, name: &str) -> Result<Vec<String>, Refusal> {
+fn texts(result: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Refusal> {
     let wrong = || protocol(&format!("`{name}` in the reply to hello is no list of texts"));
     match result.get(name) {
-        None => Ok(Vec::new()),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong))
-            .collect(),
+        None => Ok(None),
+        Some(Value::Array(items)) => {
+            let read = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
+            items.iter().map(read).collect::<Result<_, _>>().map(Some)
+        }
         Some(_) => Err(wrong()),
     }
 }

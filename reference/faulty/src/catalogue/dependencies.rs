@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Entry;
 use super::configuration::terse;
 use super::wire::sends;
-use crate::toolkit::{Fault, add_need, instead_of, names};
+use crate::toolkit::{Fault, Task, add_need, instead_of, names};
 
 pub(super) const FAULTS: &[Entry] = &[
     ("default-condition-started", || {
@@ -32,7 +32,16 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("started-means-ready", || condition("keen", Condition::Ready)),
-    ("healthy-means-ready", || condition("careful", Condition::Ready)),
+    ("healthy-means-ready", || {
+        // The first check comes so soon after ready that a launch is hardly ever sooner; so it is put off.
+        condition("careful", Condition::Ready).effect(|desk, effect| {
+            if !sends(&effect, "checked", "health.check") {
+                return vec![effect];
+            }
+            desk.after(1000, Task::Do(effect));
+            Vec::new()
+        })
+    }),
     ("completed-means-ready", || condition("later", Condition::Ready)),
     ("optional-is-required", || {
         // A dependency on a module that does not exist cannot be made, but on one that is never ready.

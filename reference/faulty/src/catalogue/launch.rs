@@ -91,8 +91,8 @@ pub(super) const FAULTS: &[Entry] = &[
     ("wrong-module-variable", || {
         Fault::new().variable("specimen", "PARTENZA_MODULE", "module")
     }),
-    ("generation-variable-from-zero", || {
-        Fault::new().variable("specimen", "PARTENZA_GENERATION", "0")
+    ("generation-variable-padded", || {
+        Fault::new().variable("specimen", "PARTENZA_GENERATION", "01")
     }),
     ("runtime-directory-relative", || {
         Fault::new().variable("specimen", "PARTENZA_RUNTIME_DIR", "run/specimen")

@@ -89,7 +89,7 @@ pub(super) const FAULTS: &[Entry] = &[
             .needs("reader", |edge| edge.optional = true)
     }),
     ("keep-stays-degraded", || {
-        let mut degraded = false;
+        let (mut degraded, mut over) = (false, false);
         Fault::new()
             .status("keeper", move |status| {
                 degraded |= status["state"] == "degraded";
@@ -98,9 +98,15 @@ pub(super) const FAULTS: &[Entry] = &[
                     status.insert("reason".to_owned(), json!("dependency"));
                 }
             })
-            .retells("keeper", "state", |event| {
-                let back = event["from"] == "degraded" && event["to"] == "ready";
-                if back { Vec::new() } else { vec![event] }
+            .retells("keeper", "state", move |mut event| {
+                over |= event["to"] == "degraded";
+                if over && event["to"] == "ready" {
+                    return Vec::new();
+                }
+                if over && event["from"] == "ready" && event["to"] != "degraded" {
+                    event.insert("from".to_owned(), json!("degraded"));
+                }
+                vec![event]
             })
     }),
     ("restart-edge-ignored", || {
@@ -221,8 +227,9 @@ fn two_generations_at_once() -> Fault {
             seen.borrow_mut().get_or_insert_with(|| spec.clone());
         })
         .effect(move |desk, effect| {
-            if let (true, Some(spec)) = (sends(&effect, "successor", "shutdown"), last.borrow_mut().take()) {
-                let mut spec = spec;
+            if sends(&effect, "successor", "shutdown")
+                && let Some(mut spec) = last.borrow_mut().take()
+            {
                 if let Some((_, value)) = spec
                     .environment
                     .iter_mut()

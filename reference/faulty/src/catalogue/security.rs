@@ -6,7 +6,7 @@ use std::rc::Rc;
 use partenza_reference_core::machine::{Event, Signal};
 
 use super::Entry;
-use crate::toolkit::{Fault, Task};
+use crate::toolkit::Fault;
 
 pub(super) const FAULTS: &[Entry] = &[
     ("flood-served-first", || {
@@ -52,16 +52,14 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("orphans-unreaped", || {
-        // The kernel reaps whatever is a child of ours; what it is not told of stays alive instead.
-        let fault = Fault::new()
-            .leaves_processes()
-            .empty_with_leader("begetter", |_| true);
-        fault.signal("begetter", |_, _, _| None)
+        Fault::new().beside("begetter").leaves_orphans()
     }),
 ];
 
-/// While this holds, whatever happens to a module is noticed half a minute later.
+/// While this holds, whatever happens to a module is noticed only when everything ends.
 fn starves(name: &'static str, mut busy: impl FnMut(&Event) -> bool + 'static) -> Fault {
+    let mut held: Vec<Event> = Vec::new();
+    let mut over = false;
     Fault::new().beside("flooder").event(move |desk, event| {
         let about = match &event {
             Event::Spawned { module, .. }
@@ -72,9 +70,14 @@ fn starves(name: &'static str, mut busy: impl FnMut(&Event) -> bool + 'static) -
             | Event::GroupEmpty { module, .. } => module.as_str() == name,
             _ => false,
         };
-        if busy(&event) && about {
-            desk.after(30_000, Task::Tell(event));
+        let busy = busy(&event);
+        if about && busy && !over {
+            held.push(event);
             return Vec::new();
+        }
+        over |= matches!(event, Event::ShutdownSignal { .. });
+        if over {
+            held.drain(..).for_each(|event| desk.tell(event));
         }
         vec![event]
     })

@@ -52,6 +52,7 @@ pub(crate) struct Fault {
     pub(super) reads_output: Option<OnOutput>,
     pub(super) exit: Option<Box<dyn FnMut(u8) -> u8>>,
     pub(super) control_mode: Option<u32>,
+    pub(super) leaves_orphans: bool,
     pub(super) leaves_processes: bool,
     pub(super) leaves_files: bool,
 }
@@ -207,6 +208,12 @@ impl Fault {
 
     pub(crate) fn control_mode(mut self, mode: u32) -> Self {
         self.control_mode = Some(mode);
+        self
+    }
+
+    /// Children that were not launched themselves are never reaped.
+    pub(crate) fn leaves_orphans(mut self) -> Self {
+        self.leaves_orphans = true;
         self
     }
 

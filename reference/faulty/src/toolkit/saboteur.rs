@@ -158,6 +158,11 @@ impl Interpose for Saboteur {
         self.0.borrow_mut().agenda.tick(now, kernel);
     }
 
+    fn reaps_orphans(&mut self) -> bool {
+        let inner = self.0.borrow();
+        !(inner.active && inner.fault.leaves_orphans)
+    }
+
     fn sweeps(&mut self) -> bool {
         let inner = self.0.borrow();
         !(inner.active && inner.fault.leaves_processes)
