@@ -1,4 +1,4 @@
-//! The summary for the terminal: the verdict first, then what is red, then where the specification stands.
+//! The summary for the terminal: each requirement's standing, then what is red, and last, where the eye rests, the verdict.
 //!
 //! Owns the layout. Text that a judged program had a hand in passes [`crate::text::visible`], and colours are used only
 //! when the caller says so.
@@ -17,8 +17,11 @@ use crate::verdict;
 const EVIDENCE: usize = 8;
 const WIDTH: usize = 100;
 
+/// How many lines one field of a failure shows at most.
+const LINES: usize = 16;
+
 /// How much of a line is shown.
-const LONG: usize = 320;
+const LONG: usize = 480;
 
 /// Renders a run for people.
 #[must_use]
@@ -27,7 +30,7 @@ pub fn summary(report: &Report, options: &Options) -> String {
         text: String::new(),
         colour: options.colour,
     };
-    head(&mut page, report, options);
+    table(&mut page, report);
     let (mut red, mut excused, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for check in &report.checks {
         if check.outcome.is_red() && options.excused.contains_key(&check.check) {
@@ -59,8 +62,8 @@ pub fn summary(report: &Report, options: &Options) -> String {
             visible(reason)
         ));
     }
-    table(&mut page, report);
     reruns(&mut page, report);
+    verdict_lines(&mut page, report, options);
     page.text
 }
 
@@ -89,7 +92,7 @@ impl Page {
     }
 }
 
-fn head(page: &mut Page, report: &Report, options: &Options) {
+fn verdict_lines(page: &mut Page, report: &Report, options: &Options) {
     let run = &report.run;
     let (word, style) = match report.verdict(options.strict) {
         Verdict::Conformant => ("CONFORMANT", GREEN),
@@ -155,7 +158,6 @@ fn head(page: &mut Page, report: &Report, options: &Options) {
     if report.end.is_none() {
         page.line("The log ends before the run did.");
     }
-    page.line("");
 }
 
 fn phrase(outcome: Outcome) -> &'static str {
@@ -207,8 +209,10 @@ fn entry(page: &mut Page, report: &Report, check: &CheckRecord, label: (&str, St
         ("detail  ", &check.detail, DIM),
     ];
     for (name, text, style) in fields {
-        if let Some(text) = text {
-            page.line(&format!("  {} {}", page.paint(name, style), visible(text)));
+        let mut name = page.paint(name, style);
+        for line in text.iter().flat_map(|text| text.lines()).take(LINES) {
+            page.line(&format!("  {name} {}", short(&visible(line))));
+            " ".repeat(8).clone_into(&mut name);
         }
     }
     if check.attempts > 1 {
@@ -250,10 +254,8 @@ fn short(line: &str) -> String {
     }
 }
 
+/// Each requirement under its section, by what this run says about it. What was not selected is left out.
 fn table(page: &mut Page, report: &Report) {
-    if report.requirements.is_empty() {
-        return;
-    }
     type Ids<'a> = BTreeMap<Standing, Vec<&'a str>>;
     let mut sections: BTreeMap<(u32, u32), (&str, Ids<'_>)> = BTreeMap::new();
     for requirement in &report.requirements {
@@ -265,30 +267,34 @@ fn table(page: &mut Page, report: &Report) {
             chapter.parse().unwrap_or(u32::MAX),
             section.parse().unwrap_or(u32::MAX),
         );
-        let entry = sections
-            .entry(key)
-            .or_insert_with(|| (requirement.chapter.as_str(), BTreeMap::new()));
-        entry
-            .1
-            .entry(report.standing(requirement))
-            .or_default()
-            .push(&requirement.id);
+        let standing = report.standing(requirement);
+        if standing != Standing::NotJudged {
+            let entry = sections
+                .entry(key)
+                .or_insert_with(|| (requirement.chapter.as_str(), BTreeMap::new()));
+            entry.1.entry(standing).or_default().push(&requirement.id);
+        }
     }
-    let heads = Standing::ALL
-        .map(|standing| format!("{:>12}", standing.as_str()))
-        .concat();
-    page.line(&page.paint(&format!("Section{heads}"), DIM));
     for (name, standings) in sections.values() {
-        let cell = |standing| match standings.get(&standing).map_or(0, Vec::len) {
-            0 => format!("{:>12}", "."),
-            count => format!("{count:>12}"),
-        };
-        page.line(&format!("{name:<7}{}", Standing::ALL.map(cell).concat()));
-        for (standing, style) in [(Standing::Violated, RED), (Standing::Open, YELLOW)] {
-            for id in standings.get(&standing).into_iter().flatten() {
-                page.line(&format!("        {} {id}", page.paint(standing.as_str(), style)));
+        let mut name = *name;
+        for standing in Standing::ALL {
+            let Some(ids) = standings.get(&standing) else { continue };
+            let style = match standing {
+                Standing::Shown => GREEN,
+                Standing::Violated => RED,
+                Standing::Open => YELLOW,
+                Standing::NotJudged | Standing::Untestable | Standing::Todo => DIM,
+            };
+            let mut word = page.paint(&format!("{:<10}", standing.as_str()), style);
+            for ids in wrap(&ids.join(" "), WIDTH - 17) {
+                page.line(&format!("{name:<5} {word} {ids}"));
+                name = "";
+                " ".repeat(10).clone_into(&mut word);
             }
         }
+    }
+    if !sections.is_empty() {
+        page.line("");
     }
 }
 
@@ -301,9 +307,9 @@ fn reruns(page: &mut Page, report: &Report) {
     if again.is_empty() {
         return;
     }
-    page.line("");
     page.line("Missed a deadline beside other cases, and passed when run again alone:");
     for check in again {
         page.line(&format!("  {}", check.check));
     }
+    page.line("");
 }

@@ -137,7 +137,7 @@ fn several_lost_edges_and_a_lost_dependency_in_the_state_of_the_system() {
             "torn",
             "requires: [db, {module: db, condition: started, on_restart: restart}, {module: db, on_restart: stop}]\n",
         ),
-        ("log", "restart: {delay: 3s, jitter: 0}\n"),
+        ("log", "restart: {delay: 3s, window: 300s, jitter: 0}\n"),
         ("user", "requires: [log]\n"),
     ])
     .boot();

@@ -214,7 +214,6 @@ impl Machine {
         // A stop says nothing about its cause beyond its reason, but it says if the module had to be killed.
         let killed = self.modules[i].run.as_ref().is_some_and(|run| run.kills > 0);
         self.clear_run(i);
-        self.let_go(i);
         let detail = self.modules[i].detail.take();
         let ending = self.modules[i].ending;
         let over = self.system.shutting_down();
@@ -336,6 +335,7 @@ impl Machine {
         self.modules[i].run = None;
         self.modules[i].timers = super::timer::Slots::default();
         self.system.running -= 1;
+        self.let_go(i);
     }
 }
 

@@ -55,7 +55,7 @@ pub enum Trigger {
     DependencyLost,
     /// All required dependencies hold again.
     DependencyBack,
-    /// Its leader exited unasked with status 0.
+    /// Its leader exited unasked with status 0, after it was live.
     ExitedClean,
     /// Its leader ended unasked in another way.
     ExitedFailure,

@@ -43,6 +43,9 @@ pub(super) fn decode(file: &str, text: &str) -> Decoded {
     };
     match yaml::parse(text) {
         Err(error) => report.error("PZ102", error.place, error.message),
+        Ok(_) if text.lines().all(holds_nothing) => {
+            report.error("PZ102", START, "the file holds no document");
+        }
         Ok(tree) => {
             if let Some(fields) = report.fields(TOP, &tree, FIELDS, ALIASES) {
                 module(&mut report, &fields, &mut decoded);
@@ -51,6 +54,12 @@ pub(super) fn decode(file: &str, text: &str) -> Decoded {
     }
     decoded.problems = report.problems;
     decoded
+}
+
+/// Whether a line belongs to no document: it is blank, a comment or a mark between documents.
+fn holds_nothing(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#') || line == "---" || line == "..."
 }
 
 fn module(report: &mut Report<'_>, fields: &Fields<'_>, decoded: &mut Decoded) {

@@ -17,7 +17,8 @@ pub(super) const FAULTS: &[Entry] = &[
     ("gives-up-with-the-first-failure", || {
         Fault::new().leaves_processes().event(|desk, event| {
             if exited(&event, "quitter", ExitStatus::Code(1)) {
-                desk.perform(Effect::Exit { code: 1 });
+                // Not so soon that nobody has noticed yet that it was there at all.
+                desk.after(300, Task::Do(Effect::Exit { code: 1 }));
             }
             vec![event]
         })

@@ -84,8 +84,25 @@ pub(super) const FAULTS: &[Entry] = &[
     }),
     ("one-read-one-line", || {
         Fault::new().event(|_, event| match event {
-            Event::Bytes { module, bytes, .. } if module.as_str() == "halver" && !bytes.ends_with(b"\n") => {
-                Vec::new()
+            Event::Bytes {
+                module,
+                generation,
+                mut bytes,
+            } if module.as_str() == "halver" => {
+                let end = bytes
+                    .iter()
+                    .rposition(|byte| *byte == b'\n')
+                    .map_or(0, |last| last + 1);
+                bytes.truncate(end);
+                if end == 0 {
+                    Vec::new()
+                } else {
+                    vec![Event::Bytes {
+                        module,
+                        generation,
+                        bytes,
+                    }]
+                }
             }
             other => vec![other],
         })
