@@ -208,6 +208,10 @@ fn a_clean_exit_before_the_handshake_completes_nothing() {
     );
     assert_eq!(world.status("job")["exit"], json!({"code": 0}));
     assert_eq!(world.path("again").last().unwrap(), "failed(limit)");
+    assert_eq!(
+        world.status("again")["detail"],
+        "PZ210: 5 restarts within 1m; the last failure was exit status 0 before it was live"
+    );
     assert_eq!(world.state("after"), "pending");
 }
 
@@ -305,7 +309,7 @@ fn what_is_forgiven_counts_for_no_limit() {
     assert_eq!(world.state("web"), "failed");
     assert_eq!(
         world.status("web")["detail"],
-        "PZ210: 1 restarts within 1h; the last failure was exit status 1"
+        "PZ210: 1 restart within 1h; the last failure was exit status 1"
     );
 }
 

@@ -229,8 +229,8 @@ impl Machine {
             Ending::Again => self.conclude(i, State::Pending, None),
             Ending::Park if self.modules[i].missing == 0 => self.conclude(i, State::Pending, None),
             Ending::Park => self.conclude(i, State::Pending, Some(Reason::Dependency)),
-            Ending::Completed => self.retry(i, Reason::Completed),
-            Ending::Failure(reason) => self.retry(i, reason),
+            Ending::Completed => self.retry(i, Reason::Completed, None),
+            Ending::Failure(reason) => self.retry(i, reason, detail.as_deref()),
         }
         let instance = &mut self.modules[i];
         let shown = match instance.state {
@@ -261,7 +261,7 @@ impl Machine {
     ///
     /// Implements `restart.on-failure-after-failure`, `restart.never`, `restart.limit`, `restart.limit-reason`,
     /// `restart.delay-grows`, `restart.delay-capped`, `restart.delay-announced`.
-    fn retry(&mut self, i: usize, reason: Reason) {
+    fn retry(&mut self, i: usize, reason: Reason, detail: Option<&str>) {
         let now = self.now;
         let chance = self.chance();
         let instance = &mut self.modules[i];
@@ -279,14 +279,14 @@ impl Machine {
         }
         if instance.history.len() >= usize::try_from(restart.limit).unwrap_or(usize::MAX) {
             let window = duration::show(restart.window);
-            let detail = format!(
-                "PZ210: {} restarts within {window}; the last failure was {}",
-                restart.limit,
-                instance
-                    .exit
-                    .filter(|_| matches!(reason, Reason::Exit | Reason::Signal))
-                    .map_or_else(|| reason.name().to_owned(), |status| status.to_string())
-            );
+            let last = match reason {
+                Reason::Exit | Reason::Signal => detail.unwrap_or(reason.name()),
+                _ => reason.name(),
+            };
+            let limit = restart.limit;
+            let plural = if limit == 1 { "" } else { "s" };
+            let detail =
+                format!("PZ210: {limit} restart{plural} within {window}; the last failure was {last}");
             self.conclude(i, State::Failed, Some(Reason::Limit));
             self.set_detail(i, &detail);
             return;

@@ -40,16 +40,19 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("leaves-a-process", || {
-        Fault::new().leaves_processes().boot(|_| {
-            let mut command = Command::new("/bin/sh");
-            command.args(["-c", "exec setsid sleep 600"]);
-            // Without it the fault would not show.
-            let _ = command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn();
-        })
+        // What was there before the kernel began is not taken for a module's and outlives it.
+        Fault::new()
+            .when(|_| std::env::args_os().any(|argument| argument == "run"))
+            .loaded(|_| {
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", "exec setsid sleep 600"]);
+                // Without it the fault would not show.
+                let _ = command
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn();
+            })
     }),
     ("leaves-status-files-of-nobody", || {
         Fault::new().boot(|desk| {
