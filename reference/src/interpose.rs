@@ -5,7 +5,7 @@
 //! is compiled. This file refuses to hold any other implementation.
 
 use partenza_reference_core::ModuleId;
-use partenza_reference_core::machine::{Effect, Event, LaunchSpec};
+use partenza_reference_core::machine::{Effect, Event, ExitStatus, LaunchSpec};
 use partenza_reference_core::manifest::Loaded;
 
 use crate::kernel::Kernel;
@@ -63,9 +63,9 @@ pub trait Interpose {
         let _ = (now, kernel);
     }
 
-    /// Whether children are reaped that the orchestrator did not launch itself.
-    fn reaps_orphans(&mut self) -> bool {
-        true
+    /// The next child that has ended, reaped by this very call. `reap` takes any.
+    fn next_ended(&mut self, reap: fn() -> Option<(u32, ExitStatus)>) -> Option<(u32, ExitStatus)> {
+        reap()
     }
 
     /// Whether processes that are left at the end are ended.

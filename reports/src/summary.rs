@@ -268,7 +268,11 @@ fn table(page: &mut Page, report: &Report) {
             section.parse().unwrap_or(u32::MAX),
         );
         let standing = report.standing(requirement);
-        if standing != Standing::NotJudged {
+        let judged = !matches!(
+            standing,
+            Standing::NotJudged | Standing::Untestable | Standing::Todo
+        );
+        if judged || (standing != Standing::NotJudged && report.run.selection.filter.is_empty()) {
             let entry = sections
                 .entry(key)
                 .or_insert_with(|| (requirement.chapter.as_str(), BTreeMap::new()));
@@ -278,7 +282,9 @@ fn table(page: &mut Page, report: &Report) {
     for (name, standings) in sections.values() {
         let mut name = *name;
         for standing in Standing::ALL {
-            let Some(ids) = standings.get(&standing) else { continue };
+            let Some(ids) = standings.get(&standing) else {
+                continue;
+            };
             let style = match standing {
                 Standing::Shown => GREEN,
                 Standing::Violated => RED,

@@ -17,7 +17,9 @@ mod world;
 
 pub(crate) use teardown::Aftermath;
 
+use std::fmt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use partenza_reports::log::{CaseEndRecord, CaseStartRecord, CheckRecord, Record};
 use tokio::task::LocalSet;
@@ -40,6 +42,31 @@ pub struct EngineOptions {
     pub jobs: usize,
     /// Keep the private directory of the case.
     pub keep: bool,
+    /// Who wants to know what a case waits for.
+    pub tell: Tell,
+}
+
+/// Somebody who is told what a case waits for at the moment; by default nobody is.
+#[derive(Clone, Default)]
+pub struct Tell(Option<Rc<dyn Fn(&str)>>);
+
+impl Tell {
+    /// Tells this listener.
+    pub fn to(listener: impl Fn(&str) + 'static) -> Self {
+        Self(Some(Rc::new(listener)))
+    }
+
+    fn say(&self, what: &str) {
+        if let Some(listener) = &self.0 {
+            listener(what);
+        }
+    }
+}
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "somebody" } else { "nobody" })
+    }
 }
 
 impl EngineOptions {
@@ -52,6 +79,7 @@ impl EngineOptions {
             time_scale: 1.0,
             jobs: 1,
             keep: false,
+            tell: Tell::default(),
         }
     }
 }

@@ -150,6 +150,7 @@ impl Stage<'_> {
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), StepFailure> {
+        self.options.tell.say(&step.text);
         self.world
             .record("harness", Kind::Step, json!({"text": step.text}));
         let deadline = self.deadline(step.within);

@@ -66,10 +66,12 @@ impl Stage<'_> {
             .partition(|check| check.until.is_some() || !check.that.is_never());
         // After a failed step nothing more is waited for, but what the status says already is still worth knowing.
         let patience = failure.as_ref().map(|_| Instant::now() + self.scaled(LAST_LOOK));
+        self.options.tell.say("what its checks claim");
         self.await_checks(&awaited, patience).await;
         // The story of an `until` that never came has to be told before the end of the case adds its own entries.
         let untold = story(&self.world.trace());
         self.judge_last(&last, failure.is_none());
+        self.options.tell.say("the end of the orchestrator");
         let aftermath = teardown::end(self).await;
         let checks = self.records(failure.as_ref(), &untold);
         let monitors = aftermath
@@ -131,22 +133,25 @@ impl Stage<'_> {
             .any(|entry| entry.kind == Kind::Event)
     }
 
-    /// Judges a check as things are; nothing when its `until` has not come.
+    /// Judges a check as things are. While its `until` has not come there is nothing to say, except that it is contradicted
+    /// already: what contradicts a claim often keeps its `until` from coming.
     fn judge_once(&self, check: &Check, status_since: usize, living: &Living) -> Option<Finding> {
-        let end = match &check.until {
-            None => usize::MAX,
+        let come = match &check.until {
+            None => Some(usize::MAX),
             Some(until) => {
                 let until = self.observable(until);
-                find(&self.world.trace(), &until, &|text| self.expand(text))? + 1
+                find(&self.world.trace(), &until, &|text| self.expand(text)).map(|at| at + 1)
             }
         };
         // The status is reported after the fact, so that it is never part of what came before an occurrence.
-        let end = if mentions_status(&check.that) {
-            usize::MAX
-        } else {
-            end
+        let end = match come {
+            Some(end) if !mentions_status(&check.that) => end,
+            _ => usize::MAX,
         };
         let mut finding = self.with_view(status_since, living, |view| judge(&check.that, &view.until(end)));
+        if come.is_none() {
+            return (finding.state == State::Broken).then_some(finding);
+        }
         // A status reply may still be on its way when the `until` has just come. Anything else is decided at that moment.
         if check.until.is_some() && finding.state == State::NotYet && !mentions_status(&check.that) {
             finding.state = State::Broken;

@@ -17,7 +17,7 @@ use super::select::{Facts, Plan, plan};
 use super::settle::give_up;
 use super::{Played, PlayedCheck, Progress, Results, RunOptions, record, schedule, settle};
 use crate::cli::exit;
-use crate::engine::{EngineOptions, run_case};
+use crate::engine::{EngineOptions, Tell, run_case};
 use crate::suite::{Action, Case};
 use crate::target::{Role, TargetFile};
 
@@ -187,7 +187,9 @@ impl Stage<'_> {
         let engine = engine_options(self.options, jobs);
         let target = &self.options.target;
         let start = |_, case: Rc<Case>| {
-            let (target, engine, progress) = (Rc::clone(target), engine.clone(), Rc::clone(&progress));
+            let (target, mut engine, progress) = (Rc::clone(target), engine.clone(), Rc::clone(&progress));
+            let (line, name) = (Rc::clone(&progress), case.name());
+            engine.tell = Tell::to(move |what| line.wait(&name, what));
             async move {
                 progress.start(&case.name());
                 let played = play_case(&case, &target, &engine).await;

@@ -1,17 +1,17 @@
-//! Says on a terminal what runs at the moment; says nothing anywhere else.
+//! Says on a terminal what runs at the moment and what it waits for; says nothing anywhere else.
 //!
 //! Owns the one line that moves. Nothing in a report depends on it.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A line with the number of cases that are done and the names of those that run.
+/// A line with the number of cases that are done, and the case that has run longest with what it waits for.
 pub struct Progress {
     bar: ProgressBar,
-    running: RefCell<BTreeSet<String>>,
+    /// What runs and what it waits for, in the order in which it was started.
+    running: RefCell<Vec<(String, String)>>,
 }
 
 impl Progress {
@@ -34,13 +34,23 @@ impl Progress {
 
     /// This one runs now.
     pub fn start(&self, name: &str) {
-        self.running.borrow_mut().insert(name.to_owned());
+        self.running.borrow_mut().push((name.to_owned(), String::new()));
+        self.show();
+    }
+
+    /// This one waits for that now.
+    pub fn wait(&self, name: &str, what: &str) {
+        for (running, awaited) in &mut *self.running.borrow_mut() {
+            if running == name {
+                what.clone_into(awaited);
+            }
+        }
         self.show();
     }
 
     /// This one is done.
     pub fn end(&self, name: &str) {
-        self.running.borrow_mut().remove(name);
+        self.running.borrow_mut().retain(|(running, _)| running != name);
         self.bar.inc(1);
         self.show();
     }
@@ -51,8 +61,43 @@ impl Progress {
     }
 
     fn show(&self) {
-        let running = self.running.borrow();
-        let names: Vec<&str> = running.iter().map(String::as_str).collect();
-        self.bar.set_message(names.join(", "));
+        if !self.bar.is_hidden() {
+            self.bar.set_message(line(&self.running.borrow()));
+        }
+    }
+}
+
+/// One line about all that runs: whoever has run longest is most probably what everybody waits for.
+fn line(running: &[(String, String)]) -> String {
+    let Some((name, awaited)) = running.first() else {
+        return String::new();
+    };
+    let others = match running.len() - 1 {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    match awaited.as_str() {
+        "" => format!("{name}{others}"),
+        awaited => format!("{name}{others}: {awaited}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_about_who_has_run_longest() {
+        let progress = Progress::new(3, false);
+        let shown = || line(&progress.running.borrow());
+        assert_eq!(shown(), "");
+        progress.start("wire/long");
+        assert_eq!(shown(), "wire/long");
+        progress.wait("wire/long", "web: reaches ready");
+        progress.start("wire/short");
+        assert_eq!(shown(), "wire/long and 1 more: web: reaches ready");
+        progress.end("wire/long");
+        progress.wait("wire/long", "too late");
+        assert_eq!(shown(), "wire/short");
     }
 }

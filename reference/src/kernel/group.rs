@@ -21,6 +21,7 @@ use nix::libc;
 use partenza_reference_core::ModuleId;
 use partenza_reference_core::machine::ExitStatus;
 
+use crate::interpose::Interpose;
 use crate::sys::{proc, signal};
 
 /// A leader or a probe that has ended.
@@ -180,14 +181,13 @@ impl Groups {
         }
     }
 
-    /// Reaps every child that has ended, and finds out which groups are empty. Without `orphans` only what was launched
-    /// is reaped, and an orphan that is a zombie counts as gone.
-    pub(super) fn reap(&mut self, orphans: bool) -> Vec<Ended> {
+    /// Reaps every child that has ended, and finds out which groups are empty.
+    pub(super) fn reap(&mut self, interpose: &mut impl Interpose) -> Vec<Ended> {
         let mut ended = Vec::new();
         loop {
             let mut left: Vec<u64> = Vec::new();
             let mut anything = false;
-            while let Some((pid, status)) = self.reap_one(orphans) {
+            while let Some((pid, status)) = interpose.next_ended(proc::reap) {
                 anything = true;
                 match self.owners.remove(&pid) {
                     Some(Owner::Leader(launch)) => {
@@ -215,23 +215,13 @@ impl Groups {
             }
         }
         self.groups.retain(|launch, group| {
-            let gone = |pid: &u32| !orphans && proc::stat(*pid).is_none_or(|stat| stat.zombie);
-            let empty = !group.leader_lives && group.orphans.iter().all(gone);
+            let empty = !group.leader_lives && group.orphans.is_empty();
             if empty {
                 ended.push(Ended::Group { launch: *launch });
             }
             !empty
         });
         ended
-    }
-
-    fn reap_one(&self, orphans: bool) -> Option<(u32, ExitStatus)> {
-        if orphans {
-            return proc::reap();
-        }
-        let launched = |owner: &Owner| matches!(owner, Owner::Leader(_) | Owner::Probe(_));
-        let mut launched = self.owners.iter().filter(|(_, owner)| launched(owner));
-        launched.find_map(|(pid, _)| proc::reap_child(*pid))
     }
 
     /// Looks for children that we did not start. The answer is whether one of them has already ended.

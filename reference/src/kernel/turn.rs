@@ -42,7 +42,7 @@ impl Kernel {
         }
         self.ready = ready;
         if children {
-            self.reap(now, interpose.reaps_orphans());
+            self.reap(now, interpose);
         }
         let around = Around {
             poller: &self.poller,
@@ -113,8 +113,8 @@ impl Kernel {
         children
     }
 
-    fn reap(&mut self, now: u64, orphans: bool) {
-        for ended in self.groups.reap(orphans) {
+    fn reap(&mut self, now: u64, interpose: &mut impl Interpose) {
+        for ended in self.groups.reap(interpose) {
             match ended {
                 Ended::Leader { launch, status } => {
                     self.channels.read_rest(&self.poller, launch, &mut self.raised);

@@ -16,11 +16,6 @@ pub(crate) fn reap() -> Option<(u32, ExitStatus)> {
     wait(libc::P_ALL, 0, libc::WNOHANG)
 }
 
-/// One child, if it has ended, reaped by this very call.
-pub(crate) fn reap_child(pid: u32) -> Option<(u32, ExitStatus)> {
-    wait(libc::P_PID, pid, libc::WNOHANG)
-}
-
 /// Waits for one child that is known to be ending right now.
 pub(crate) fn reap_ending(pid: u32) {
     let _ = wait(libc::P_PID, pid, 0);

@@ -52,7 +52,7 @@ pub(super) const FAULTS: &[Entry] = &[
         })
     }),
     ("orphans-unreaped", || {
-        Fault::new().beside("begetter").leaves_orphans()
+        Fault::new().beside("begetter").leaves_zombies("begetter")
     }),
 ];
 

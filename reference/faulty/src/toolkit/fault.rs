@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::agenda::Desk;
 use super::line::Line;
 use super::wire::{At, Proof};
+use super::zombies::Spared;
 
 /// The module name that stands for every module.
 pub(crate) const ANY: &str = "*";
@@ -52,7 +53,7 @@ pub(crate) struct Fault {
     pub(super) reads_output: Option<OnOutput>,
     pub(super) exit: Option<Box<dyn FnMut(u8) -> u8>>,
     pub(super) control_mode: Option<u32>,
-    pub(super) leaves_orphans: bool,
+    pub(super) spared: Option<Spared>,
     pub(super) leaves_processes: bool,
     pub(super) leaves_files: bool,
 }
@@ -208,12 +209,6 @@ impl Fault {
 
     pub(crate) fn control_mode(mut self, mode: u32) -> Self {
         self.control_mode = Some(mode);
-        self
-    }
-
-    /// Children that were not launched themselves are never reaped.
-    pub(crate) fn leaves_orphans(mut self) -> Self {
-        self.leaves_orphans = true;
         self
     }
 

@@ -10,6 +10,7 @@ mod modules;
 mod saboteur;
 mod shorthand;
 mod wire;
+mod zombies;
 
 pub(crate) use agenda::{Desk, Task, command};
 pub(crate) use fault::{ANY, Fault, call};

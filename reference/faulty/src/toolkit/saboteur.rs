@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use partenza_reference::{Interpose, Kernel, Launch};
 use partenza_reference_core::ModuleId;
-use partenza_reference_core::machine::{Effect, Event, LaunchSpec};
+use partenza_reference_core::machine::{Effect, Event, ExitStatus, LaunchSpec};
 use partenza_reference_core::manifest::Loaded;
 use serde_json::{Map, Value};
 
@@ -13,6 +13,7 @@ use super::agenda::{Agenda, Desk};
 use super::control::{Clients, status};
 use super::fault::{Fault, matches};
 use super::wire::Wires;
+use super::zombies::reap_others;
 
 /// An orchestrator with one fault. Clones are the same orchestrator.
 #[derive(Clone)]
@@ -158,9 +159,12 @@ impl Interpose for Saboteur {
         self.0.borrow_mut().agenda.tick(now, kernel);
     }
 
-    fn reaps_orphans(&mut self) -> bool {
+    fn next_ended(&mut self, reap: fn() -> Option<(u32, ExitStatus)>) -> Option<(u32, ExitStatus)> {
         let inner = self.0.borrow();
-        !(inner.active && inner.fault.leaves_orphans)
+        match &inner.fault.spared {
+            Some(spared) if inner.active => reap_others(spared),
+            Some(_) | None => reap(),
+        }
     }
 
     fn sweeps(&mut self) -> bool {
