@@ -4,16 +4,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
+use partenza_reports::log::Outcome;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
 
 const CONFORMANT: i32 = 0;
-const NON_CONFORMANT: i32 = 1;
 const USAGE: i32 = 2;
 const INCOMPLETE: i32 = 3;
 const BASELINE: i32 = 4;
@@ -335,15 +336,62 @@ fn a_baseline_may_not_rot() {
     }
 }
 
-/// `sleep` is alive and launches nothing: what it fails is its own fault, and a known failure is excused.
+/// `sleep` is alive, launches nothing and answers nobody. Neither way of waiting for it may last.
 #[test]
-fn a_target_that_does_nothing_is_not_conformant() {
+fn a_target_that_never_answers_cannot_run_and_does_not_hang_the_harness() {
     let dir = TempDir::new().unwrap();
-    target(&dir, "[/bin/sleep, \"60\"]");
-    let words = ["run", "--target", "target.yaml", "--filter", QUICK];
-    run(&dir, &words)
-        .stderr(contains("seed "))
-        .code(predicate::in_iter([NON_CONFORMANT, INCOMPLETE, TARGET]));
+    for (further, expected) in [
+        ("", "it launched no module"),
+        ("control: \"{runtime}/control.sock\"\n", "did not answer on"),
+    ] {
+        target(&dir, &format!("[/bin/sleep, \"600\"]\n{further}time_scale: 0.1"));
+        let began = Instant::now();
+        run(&dir, &["run", "--target", "target.yaml"])
+            .code(TARGET)
+            .stderr(contains("the target cannot be run").and(contains(expected)));
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_small_target_without_a_control_socket_can_be_conformant() {
+    assert!(
+        sibling_exists(),
+        "`partenza` is missing beside the harness; build it with `cargo build -p partenza-reference`"
+    );
+    let dir = TempDir::new().unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/targets/minimal.yaml");
+    let words = ["run", "--target", file, "--filter", QUICK, "--json"];
+    let value = json(&run(&dir, &words).code(CONFORMANT));
+    assert_eq!(value["verdict"], "conformant");
+    let log = fs::read(dir.path().join("conformance-results/events.jsonl")).unwrap();
+    let report = partenza_reports::Report::read(log.as_slice()).unwrap();
+    let outcome = |monitor: &str| {
+        let id = format!("monitor/every-case/{monitor}");
+        let record = report.checks.iter().find(|check| check.check == id).unwrap();
+        (record.outcome, record.detail.clone())
+    };
+    for monitor in [
+        "state-table",
+        "event-sequence",
+        "no-file-left",
+        "status-file-agrees",
+    ] {
+        assert_eq!(
+            outcome(monitor).0,
+            Outcome::NotClaimed,
+            "{monitor}: {:?}",
+            outcome(monitor).1
+        );
+    }
+    for monitor in ["wire-schema", "wire-order", "no-process-left", "secret-hidden"] {
+        assert_eq!(
+            outcome(monitor).0,
+            Outcome::Pass,
+            "{monitor}: {:?}",
+            outcome(monitor).1
+        );
+    }
 }
 
 /// A copy of the program in a folder of its own; gives back where it is.

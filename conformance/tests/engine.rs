@@ -14,7 +14,8 @@ use std::path::Path;
 use partenza_conformance::engine::{CaseReport, EngineOptions, run_case};
 use partenza_conformance::suite::Library;
 use partenza_conformance::target::{TargetFile, become_subreaper};
-use partenza_reports::log::{CheckRecord, Outcome, Record};
+use partenza_probe::proc;
+use partenza_reports::log::{Blame, CheckRecord, Outcome, Record};
 
 const SUITE: &str = r#"
 suite: engine
@@ -45,6 +46,7 @@ cases:
       - { id: digest, shows: a.a, that: { honest: { received: hello, where: { /params/manifest: { file-digest: honest.yaml } } } } }
       - { id: refuted, shows: a.a, that: { honest: { generation: 7 } }, within: 100ms }
       - { id: too-late, shows: a.a, that: { honest: { launches: 2 } }, until: liar reaches ready, within: 100ms }
+      - { id: contradicted, shows: a.a, that: { never: "honest launched #2" }, until: liar reaches ready }
   - id: step-that-fails
     needs: [core]
     modules:
@@ -59,6 +61,17 @@ cases:
       - { id: seen-before, shows: a.a, that: { honest: { received: live } } }
       - { id: unknown, shows: a.a, that: { mute: { state: ready } } }
       - { id: absence, shows: a.a, that: { mute: { never-received: shutdown } }, control: honest }
+      - { id: denied, shows: a.a, that: { never: honest launched }, until: mute reaches ready, control: honest }
+  - id: refused
+    needs: [core]
+    modules:
+      honest: { follows: contract }
+    steps:
+      - boot: refused
+        within: 300ms
+    checks:
+      - { id: exit-status, shows: a.a, that: { boot: { exit: 2 } }, within: 100ms, control: shutdown/asked-first }
+      - { id: launches-nothing, shows: a.a, that: { honest: { launches: 0 } }, until: orchestrator exited, within: 100ms, control: shutdown/asked-first }
   - id: shutdown
     needs: [core]
     modules:
@@ -173,7 +186,8 @@ fn a_right_orchestrator_is_found_right() {
     assert_eq!(trust.target_cannot_run, None);
     for (check, outcome) in outcomes(&trust.checks) {
         let expected = match check {
-            "refuted" => Outcome::Fail,
+            // What contradicts a claim counts, whether the end of the wait comes or not.
+            "refuted" | "contradicted" => Outcome::Fail,
             "too-late" => Outcome::PrerequisiteFailed,
             _ => Outcome::Pass,
         };
@@ -192,6 +206,7 @@ fn a_right_orchestrator_is_found_right() {
     assert_eq!(failed["seen-before"], Outcome::Pass);
     assert_eq!(failed["unknown"], Outcome::PrerequisiteFailed);
     assert_eq!(failed["absence"], Outcome::PrerequisiteFailed);
+    assert_eq!(failed["denied"], Outcome::Fail);
     assert!(reports["step-that-fails"].missed_deadline);
 
     let shutdown = &reports["shutdown"].checks;
@@ -228,6 +243,44 @@ fn an_orchestrator_that_prints_secrets_is_found_wrong() {
         describe(&reports["shutdown"].monitors)
     );
     assert_eq!(found["wire-order"], Outcome::Pass);
+}
+
+#[test]
+fn whoever_boots_what_it_should_refuse_fails_the_check_and_not_the_step() {
+    let refusing = play("refusing", &["refused"]);
+    assert!(
+        refusing["refused"]
+            .checks
+            .iter()
+            .all(|r| r.outcome == Outcome::Pass),
+        "{}",
+        describe(&refusing["refused"].checks)
+    );
+    let booting = &play("", &["refused"])["refused"];
+    let found = outcomes(&booting.checks);
+    assert_eq!(
+        found["exit-status"],
+        Outcome::Fail,
+        "{}",
+        describe(&booting.checks)
+    );
+    assert_eq!(found["launches-nothing"], Outcome::Fail);
+    assert!(booting.checks.iter().all(|r| r.blame == Some(Blame::Subject)));
+}
+
+#[test]
+fn what_stays_behind_is_reported_and_ended() {
+    let report = &play("littering", &["shutdown"])["shutdown"];
+    let left = report
+        .monitors
+        .iter()
+        .find(|r| r.check.ends_with("no-process-left"))
+        .unwrap();
+    assert_eq!(left.outcome, Outcome::Fail, "{}", describe(&report.monitors));
+    assert_eq!(left.blame, Some(Blame::Subject));
+    assert!(left.actual.as_ref().unwrap().contains("sleep 86399"), "{left:?}");
+    let lives = |p: &proc::Process| p.is_alive() && proc::cmdline(p.pid) == ["sleep", "86399"];
+    assert!(!proc::processes().unwrap().iter().any(lives), "it was not ended");
 }
 
 #[test]

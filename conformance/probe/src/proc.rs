@@ -125,7 +125,9 @@ pub fn children(pid: i32) -> Option<Vec<Process>> {
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
         let task = task.ok()?.file_name();
         let list = read_text(pid, &format!("task/{}/children", task.to_str()?))?;
-        let pids = list.split_ascii_whitespace().filter_map(|child| child.parse().ok());
+        let pids = list
+            .split_ascii_whitespace()
+            .filter_map(|child| child.parse().ok());
         found.extend(pids.filter_map(process));
     }
     Some(found)

@@ -48,7 +48,9 @@ pub struct EngineOptions {
 
 /// Somebody who is told what a case waits for at the moment; by default nobody is.
 #[derive(Clone, Default)]
-pub struct Tell(Option<Rc<dyn Fn(&str)>>);
+pub struct Tell(Option<Rc<Listener>>);
+
+type Listener = dyn Fn(&str);
 
 impl Tell {
     /// Tells this listener.

@@ -312,6 +312,30 @@ mod tests {
     }
 
     #[test]
+    fn a_control_in_another_case_counts_as_one_in_the_same() {
+        use partenza_reports::log::Verdict;
+        use partenza_reports::verdict;
+        for (control, outcome, judged) in [
+            (Outcome::Pass, Outcome::Pass, Verdict::Conformant),
+            (Outcome::Fail, Outcome::Blocked, Verdict::NonConformant),
+            (Outcome::PrerequisiteFailed, Outcome::Blocked, Verdict::Incomplete),
+        ] {
+            let plan = plan(vec![declared("s/c/ok", &[]), declared("s/d/no", &["s/c/ok"])]);
+            let results = Results::from([
+                played("s/c", &[("s/c/ok", control), (WATCH, Outcome::Pass)]),
+                played("s/d", &[("s/d/no", Outcome::Pass), (WATCH, Outcome::Pass)]),
+            ]);
+            let records = settle(&plan, &results);
+            assert_eq!(records[1].outcome, outcome, "{control}");
+            assert_eq!(verdict::judge(&records, false), judged, "{control}");
+            if outcome == Outcome::Blocked {
+                assert_eq!(records[1].blame, Some(Blame::Subject));
+                assert!(records[1].detail.as_ref().unwrap().contains("`s/c/ok`"));
+            }
+        }
+    }
+
+    #[test]
     fn a_monitor_is_one_check_over_all_cases() {
         let plan = plan(vec![]);
         let results = Results::from([

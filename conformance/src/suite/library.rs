@@ -10,6 +10,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::case::{read_suite, read_tree};
+use super::comment;
 use super::model::{Case, Check, Fault, Suite};
 use super::read::{Help, Node, Problem};
 use super::tree::locate;
@@ -92,11 +93,20 @@ impl Library {
             let tree = match read_tree(text) {
                 Ok(tree) => tree,
                 Err(unreadable) => {
-                    errors.push(error_at(name, text, unreadable.place, unreadable.message, None));
+                    // A comment that swallowed a bracket is the reason, wherever the reader noticed it.
+                    let reason = comment::suspects(text).into_iter().next();
+                    let (place, message) = reason.map_or((unreadable.place, unreadable.message), |cut| {
+                        (Some(cut.place), cut.message())
+                    });
+                    errors.push(error_at(name, text, place, message, None));
                     continue;
                 }
             };
             let problems = RefCell::new(Vec::new());
+            for cut in comment::cuts(text, &tree) {
+                misread.insert(*name);
+                errors.push(error_at(name, text, Some(cut.place), cut.message(), None));
+            }
             if Path::new(name).file_name().is_some_and(|file| file == FAULTS) {
                 faults = Some((*name, *text, read_faults(&Node::root(&tree, &problems))));
             } else if let Some(suite) = read_suite(name, &tree, &problems) {

@@ -4,6 +4,7 @@
 //! hands out plain types. It refuses to load a library that has a single problem, and it decides nothing about a run.
 
 mod case;
+mod comment;
 mod library;
 pub mod matcher;
 mod model;

@@ -9,7 +9,7 @@ use super::matcher::read_members;
 use super::model::{Actor, Pattern, Verb};
 use super::read::{Node, suggest};
 
-const VERBS: [&str; 13] = [
+pub(super) const VERBS: [&str; 13] = [
     "reaches",
     "launched",
     "exited",

@@ -161,6 +161,30 @@ fn ids_are_unique_and_repeated_keys_are_refused() {
 }
 
 #[test]
+fn a_number_that_yaml_takes_for_a_comment_is_refused() {
+    let text = |until: &str| {
+        let check = format!(
+            "id: a\n        shows: a.b\n        that: {{ honest: {{ launches: 1 }} }}\n        until: {until}"
+        );
+        format!("{HEAD}      - {check}\n")
+    };
+    assert_eq!(problems(&text("\"liar launched #2\"")), Vec::<String>::new());
+    assert_eq!(
+        problems(&text("liar launched #2")),
+        [
+            "16:30 ` #2` begins a comment here: write \"liar launched #2\" in quotes, or `2 times` in place of `#2`"
+        ]
+    );
+    // The comment takes the brackets with it, so that the file is no YAML any more.
+    let broken = with_check("{ id: a, shows: a.b, that: { order: [liar launched, honest launched #2] } }");
+    assert_eq!(broken.len(), 1);
+    assert!(
+        broken[0].starts_with("13:75 ` #2` begins a comment here"),
+        "{broken:?}"
+    );
+}
+
+#[test]
 fn the_embedded_suites_load() {
     if let Err(errors) = Library::embedded() {
         panic!(

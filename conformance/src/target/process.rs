@@ -212,8 +212,9 @@ impl Subject {
             let _ = self.signal(SignalName::KILL);
             self.ends_within(KILL_PATIENCE).await;
         }
-        let stayed: Vec<Leftover> = self.tree().census().iter().map(Leftover::of).collect();
-        let undead = self.sweep().await;
+        let alive = self.tree().census();
+        let stayed: Vec<Leftover> = alive.iter().map(Leftover::of).collect();
+        let undead = self.sweep(alive).await;
         self.output.settle(OUTPUT_PATIENCE).await;
         let (leftovers, orphans) = if had_to_kill {
             (Vec::new(), stayed)
@@ -230,9 +231,9 @@ impl Subject {
         }
     }
 
-    async fn sweep(&mut self) -> Vec<Leftover> {
+    async fn sweep(&mut self, alive: Vec<Process>) -> Vec<Leftover> {
         let tree = self.tree.get_mut().unwrap_or_else(PoisonError::into_inner);
-        tree.sweep(SWEEP_PATIENCE)
+        tree.sweep(alive, SWEEP_PATIENCE)
             .await
             .iter()
             .map(Leftover::of)
@@ -329,12 +330,13 @@ pub async fn run_command(
     // The command gets a tree of its own, which must not take the target's processes: they show the same directory.
     let mut tree = Tree::of_descendants(started.pid);
     let ended = tokio::time::timeout(deadline, spawn::ended(started.ending.clone())).await;
-    tree.census();
+    let mut alive = tree.census();
     if ended.is_err() {
         let _ = kill(Pid::from_raw(started.pid), SignalName::KILL.as_nix());
         let _ = tokio::time::timeout(KILL_PATIENCE, spawn::ended(started.ending.clone())).await;
+        alive = tree.census();
     }
-    tree.sweep(SWEEP_PATIENCE).await;
+    tree.sweep(alive, SWEEP_PATIENCE).await;
     stdout.settle(OUTPUT_PATIENCE).await;
     stderr.settle(OUTPUT_PATIENCE).await;
     Ok(CommandReport {

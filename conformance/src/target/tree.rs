@@ -36,6 +36,8 @@ pub(super) struct Tree {
     sessions: BTreeSet<i32>,
     /// Children of the harness that were found to belong to somebody else, so that each is asked once.
     strangers: BTreeSet<(i32, u64)>,
+    /// Whether a sweep has found that nobody is left; the target had ended before.
+    swept: bool,
 }
 
 impl Tree {
@@ -55,6 +57,7 @@ impl Tree {
             seen: BTreeMap::new(),
             sessions: BTreeSet::from([target]),
             strangers: BTreeSet::new(),
+            swept: false,
         }
     }
 
@@ -107,18 +110,19 @@ impl Tree {
         found
     }
 
-    /// Kills and reaps until nobody is left or the time is over, and gives back who is left.
-    pub(super) async fn sweep(&mut self, patience: Duration) -> Vec<Process> {
+    /// Kills and reaps `alive`, as a census has just found them, and whoever shows up meanwhile, until nobody is left or
+    /// the time is over; gives back who is left.
+    pub(super) async fn sweep(&mut self, mut alive: Vec<Process>, patience: Duration) -> Vec<Process> {
         let until = Instant::now() + patience;
         let mut deaths = signal(SignalKind::child()).ok();
         loop {
-            let alive = self.census();
             for process in &alive {
                 // It may be gone by now, which is what is wanted.
                 let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
             }
             self.reap();
             if alive.is_empty() || Instant::now() >= until {
+                self.swept = alive.is_empty();
                 return alive;
             }
             // A death wakes this up at once; the tick is for processes that are not our children yet.
@@ -126,11 +130,15 @@ impl Tree {
                 Some(deaths) => drop(tokio::time::timeout(TICK, deaths.recv()).await),
                 None => tokio::time::sleep(TICK).await,
             }
+            alive = self.census();
         }
     }
 
-    /// Kills everybody that is known, without waiting. For a harness that gives up.
+    /// Kills everybody that is known, without waiting. For a harness that gives up; after a sweep there is nobody.
     pub(super) fn abandon(&mut self) {
+        if self.swept {
+            return;
+        }
         for process in self.census() {
             let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
         }
@@ -140,7 +148,9 @@ impl Tree {
     /// Reaps the dead of this case that became our children. The target itself has its own waiter.
     fn reap(&self) {
         let own = getpid().as_raw();
-        for process in proc::processes().unwrap_or_default() {
+        // Whom the kernel's list of children hides for a moment is reaped with the next tree, or with the harness.
+        let ours = proc::children(own).or_else(|| proc::processes().ok());
+        for process in ours.unwrap_or_default() {
             let inherited = process.ppid == own && process.pid != self.target && !process.is_alive();
             if inherited && self.is_ours(&process) {
                 let _ = waitpid(Pid::from_raw(process.pid), Some(WaitPidFlag::WNOHANG));
@@ -164,7 +174,8 @@ impl Tree {
             return false;
         }
         let shows = |text: &String| self.root.as_ref().is_some_and(|root| text.contains(root));
-        let ours = proc::environ(process.pid).iter().any(shows) || proc::cmdline(process.pid).iter().any(shows);
+        let ours =
+            proc::environ(process.pid).iter().any(shows) || proc::cmdline(process.pid).iter().any(shows);
         if !ours {
             self.strangers.insert(identity);
         }

@@ -23,6 +23,8 @@ pub(super) fn load_modules(dir: &Path, interpose: &mut impl Interpose) -> Loaded
         diagnostics.push(empty_directory(&dir.display().to_string()));
     }
     diagnostics.append(&mut loaded.diagnostics);
+    // By file; the sort is stable, so that within a file the order of the lines stays.
+    diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
     loaded.diagnostics = diagnostics;
     interpose.loaded(&mut loaded);
     loaded

@@ -240,6 +240,13 @@ fn deeds() {
                 bytewise: false,
             },
         ),
+        (
+            "{send-hex: \"ff0a\"}",
+            Order::Tx {
+                hex: "ff0a".to_owned(),
+                bytewise: false,
+            },
+        ),
         ("{ignore: [TERM]}", Order::Ignore { signals: vec![term] }),
         ("{flood-stdout: 1000}", Order::FloodStdout { bytes: 1000 }),
         ("stop-reading", Order::StopReading),
@@ -284,6 +291,57 @@ fn deeds() {
     play.orders();
     play.hears(&request(9, "health.check"));
     assert!(play.said().contains("ready"));
+}
+
+#[test]
+fn a_log_line_is_as_long_as_the_script_says() {
+    for length in [200, 65_536, 65_537] {
+        let mut play = Play::of("{}");
+        play.running();
+        play.said();
+        play.deed(&format!("{{long-log: {length}}}"));
+        let line = play.said();
+        assert_eq!((line.len(), line.ends_with('\n')), (length, true));
+        let message: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&message["method"], &message["params"]["level"]),
+            (&json!("log"), &json!("info"))
+        );
+    }
+}
+
+#[test]
+fn a_flood_of_requests_asks_for_what_nobody_knows() {
+    let mut play = Play::of("{}");
+    play.running();
+    play.said();
+    play.deed("{flood-requests: 7}");
+    let orders = play.orders();
+    let [Order::FloodWire { hex, count: 7 }] = orders.as_slice() else {
+        panic!("{orders:?}")
+    };
+    let message: Value = serde_json::from_slice(&mac::unhex(hex).unwrap()).unwrap();
+    assert_eq!(message["method"], json!("no.such.method"));
+    assert!(message["id"].is_u64());
+    let raw = mac::unhex(hex).unwrap();
+    assert!(play.has(&Note::Sent {
+        method: "raw".to_owned(),
+        raw
+    }));
+}
+
+#[test]
+fn digits_that_are_no_bytes_are_the_harness_s_own_trouble() {
+    let mut play = Play::of("{}");
+    play.running();
+    play.said();
+    play.deed("{send-hex: \"f\"}");
+    assert_eq!(play.orders(), []);
+    assert!(
+        play.notes
+            .iter()
+            .any(|note| matches!(note, Note::PuppetTrouble { .. }))
+    );
 }
 
 #[test]
