@@ -109,6 +109,9 @@ pub(crate) struct KillMatrixArguments {
     /// Only this fault
     #[arg(long, value_name = "NAME")]
     pub(crate) fault: Vec<String>,
+    /// Play each fault only against the suites of the checks that it names: faster, and blind to what turns red elsewhere
+    #[arg(long)]
+    pub(crate) own_suites: bool,
     /// How many cases run side by side [default: 8 for each processor, at most 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,

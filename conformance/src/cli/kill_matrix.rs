@@ -25,6 +25,9 @@ use crate::run::{Played, Progress, Results, play_case, record, schedule, settle}
 use crate::suite::{Case, Library};
 use crate::target::{TargetFile, become_subreaper};
 
+/// The suite of the checks that are made in every case.
+const MONITORS: &str = "monitor";
+
 /// How many cases run side by side for each processor.
 const JOBS: usize = 8;
 
@@ -56,6 +59,7 @@ pub(crate) fn act(arguments: &KillMatrixArguments) -> Result<u8, Failure> {
         plan: &plan,
         engine,
         jobs,
+        own_suites: arguments.own_suites,
         progress: !arguments.json,
     };
     let targets: Vec<Rc<TargetFile>> = faults
@@ -70,7 +74,11 @@ pub(crate) fn act(arguments: &KillMatrixArguments) -> Result<u8, Failure> {
     let rows: Vec<Row> = faults
         .into_iter()
         .zip(results)
-        .map(|(fault, results)| row(fault, &settle(&plan, &results)))
+        .map(|(fault, results)| {
+            let mut records = settle(&plan, &results);
+            records.retain(|record| stage.concerns(&fault, &record.check));
+            row(fault, &records)
+        })
         .collect();
     let matrix = Matrix::new(rows, &plan, !arguments.fault.is_empty());
     if arguments.json {
@@ -116,10 +124,20 @@ struct Stage<'a> {
     plan: &'a Plan,
     engine: EngineOptions,
     jobs: usize,
+    own_suites: bool,
     progress: bool,
 }
 
 impl Stage<'_> {
+    /// Whether a case or check of this name is held against the fault.
+    fn concerns(&self, fault: &Fault, name: &str) -> bool {
+        let suite = |id: &str| id.split('/').next().unwrap_or(id).to_owned();
+        // A monitor watches every case.
+        let wide = !self.own_suites || suite(&fault.kills) == MONITORS;
+        let mut named = fault.also.iter().chain([&fault.kills]);
+        wide || suite(name) == MONITORS || named.any(|id| suite(id) == suite(name))
+    }
+
     /// Plays all cases against all targets; one map of results for each target.
     async fn play(&self, targets: &[Rc<TargetFile>], faults: &[Fault]) -> Vec<Results> {
         let cases: Vec<Rc<Case>> = self
@@ -129,8 +147,9 @@ impl Stage<'_> {
             .map(|placed| Rc::new(placed.case.clone()))
             .collect();
         let mut pairs: Vec<(usize, Rc<Case>)> = Vec::new();
-        for at in 0..targets.len() {
-            pairs.extend(cases.iter().map(|case| (at, Rc::clone(case))));
+        for (at, fault) in faults.iter().enumerate() {
+            let concerned = cases.iter().filter(|case| self.concerns(fault, &case.name()));
+            pairs.extend(concerned.map(|case| (at, Rc::clone(case))));
         }
         schedule::shuffle(&mut pairs, self.engine.seed);
         let mut all = vec![Results::new(); targets.len()];
