@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 fn sibling(name: &str) -> PathBuf {
     let own = Path::new(env!("CARGO_BIN_EXE_partenza-conformance"));
     let path = own.with_file_name(name);
-    assert!(path.exists(), "{} is not built; `cargo test --workspace` builds it", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built; `cargo test --workspace` builds it",
+        path.display()
+    );
     path
 }
 
@@ -22,6 +26,9 @@ fn the_readme_shows_what_happens() {
     let _ = std::fs::remove_file(out);
     trycmd::TestCases::new()
         .register_bin("partenza", sibling("partenza"))
-        .register_bin("partenza-conformance", Path::new(env!("CARGO_BIN_EXE_partenza-conformance")).to_owned())
+        .register_bin(
+            "partenza-conformance",
+            Path::new(env!("CARGO_BIN_EXE_partenza-conformance")).to_owned(),
+        )
         .case("README.md");
 }

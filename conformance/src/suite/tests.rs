@@ -179,7 +179,7 @@ fn a_number_that_yaml_takes_for_a_comment_is_refused() {
     let broken = with_check("{ id: a, shows: a.b, that: { order: [liar launched, honest launched #2] } }");
     assert_eq!(broken.len(), 1);
     assert!(
-        broken[0].starts_with("13:75 ` #2` begins a comment here"),
+        broken[0].starts_with("13:77 ` #2` begins a comment here"),
         "{broken:?}"
     );
 }
