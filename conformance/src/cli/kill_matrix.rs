@@ -21,7 +21,7 @@ use super::{exit, input};
 use crate::engine::EngineOptions;
 use crate::run::bundled::{Bundled, mentions, substitute};
 use crate::run::select::{Facts, Filter, Plan, plan};
-use crate::run::{Played, Progress, Results, play_case, record, schedule, settle};
+use crate::run::{Played, PlayedCheck, Progress, Results, play_case, record, schedule, settle};
 use crate::suite::{Case, Library};
 use crate::target::{TargetFile, become_subreaper};
 
@@ -154,24 +154,13 @@ impl Stage<'_> {
         schedule::shuffle(&mut pairs, self.engine.seed);
         let mut all = vec![Results::new(); targets.len()];
         self.play_pairs(targets, pairs.clone(), self.jobs, &mut all).await;
-        // What is red only because everything ran at once is no proof; a pair that missed a deadline, or in which a check
-        // is red that the fault does not name, gets its second play beside few others.
-        let late = |(at, case): &(usize, Rc<Case>)| {
-            let fault = &faults[*at];
-            let played = all[*at].get(&case.name()).and_then(|result| result.as_ref().ok());
-            played.is_some_and(|played| {
-                played.checks.iter().any(|check| {
-                    let id = &check.record.check;
-                    let named = *id == fault.kills || fault.also.contains(id);
-                    check.by_deadline || (check.record.outcome == Outcome::Fail && !named)
-                })
-            })
-        };
-        let again: Vec<_> = pairs.into_iter().filter(late).collect();
-        if self.jobs > 1 {
-            let few = (self.jobs / 8).max(1);
-            self.play_pairs(targets, again, few, &mut all).await;
-        }
+        // What is red only because everything ran at once is no proof: a pair that missed a deadline is played again beside
+        // fewer others, and one in which a check is red that the fault does not name once more beside very few.
+        let late: Vec<_> = pairs.iter().filter(|pair| missed_deadline(&all, pair)).cloned().collect();
+        self.play_pairs(targets, late, (self.jobs / 2).max(1), &mut all).await;
+        let stray = |pair: &&(usize, Rc<Case>)| strays(&all, &faults[pair.0], pair);
+        let astray: Vec<_> = pairs.iter().filter(stray).cloned().collect();
+        self.play_pairs(targets, astray, (self.jobs / 8).max(1), &mut all).await;
         all
     }
 
@@ -205,6 +194,24 @@ impl Stage<'_> {
         .await;
         progress.finish();
     }
+}
+
+fn checks<'a>(all: &'a [Results], (at, case): &(usize, Rc<Case>)) -> &'a [PlayedCheck] {
+    match all[*at].get(&case.name()) {
+        Some(Ok(played)) => &played.checks,
+        Some(Err(_)) | None => &[],
+    }
+}
+
+fn missed_deadline(all: &[Results], pair: &(usize, Rc<Case>)) -> bool {
+    checks(all, pair).iter().any(|check| check.by_deadline)
+}
+
+fn strays(all: &[Results], fault: &Fault, pair: &(usize, Rc<Case>)) -> bool {
+    checks(all, pair).iter().any(|check| {
+        let id = &check.record.check;
+        check.record.outcome == Outcome::Fail && *id != fault.kills && !fault.also.contains(id)
+    })
 }
 
 /// What one fault did.

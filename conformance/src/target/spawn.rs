@@ -80,7 +80,7 @@ pub enum SubjectError {
         output: String,
     },
     /// It runs, but did not do what was awaited.
-    #[error("the target (pid {pid}) did not {awaited} within {waited:?}{output}")]
+    #[error("the target (pid {pid}) did not {awaited} within {:.1} s{output}", .waited.as_secs_f64())]
     NeverAnswered {
         /// Its process id.
         pid: i32,
