@@ -154,13 +154,12 @@ impl Stage<'_> {
         schedule::shuffle(&mut pairs, self.engine.seed);
         let mut all = vec![Results::new(); targets.len()];
         self.play_pairs(targets, pairs.clone(), self.jobs, &mut all).await;
-        // What is red only because everything ran at once is no proof: a pair that missed a deadline is played again beside
-        // fewer others, and one in which a check is red that the fault does not name once more beside very few.
-        let late: Vec<_> = pairs.iter().filter(|pair| missed_deadline(&all, pair)).cloned().collect();
-        self.play_pairs(targets, late, (self.jobs / 2).max(1), &mut all).await;
+        // What is red only because everything ran at once is no stray: a case in which a check is red that its fault does not
+        // name is played again beside very few others.
         let stray = |pair: &&(usize, Rc<Case>)| strays(&all, &faults[pair.0], pair);
         let astray: Vec<_> = pairs.iter().filter(stray).cloned().collect();
-        self.play_pairs(targets, astray, (self.jobs / 8).max(1), &mut all).await;
+        self.play_pairs(targets, astray, (self.jobs / 8).max(1), &mut all)
+            .await;
         all
     }
 
@@ -201,10 +200,6 @@ fn checks<'a>(all: &'a [Results], (at, case): &(usize, Rc<Case>)) -> &'a [Played
         Some(Ok(played)) => &played.checks,
         Some(Err(_)) | None => &[],
     }
-}
-
-fn missed_deadline(all: &[Results], pair: &(usize, Rc<Case>)) -> bool {
-    checks(all, pair).iter().any(|check| check.by_deadline)
 }
 
 fn strays(all: &[Results], fault: &Fault, pair: &(usize, Rc<Case>)) -> bool {
